@@ -1,0 +1,239 @@
+"""Local executors: how to do one effect here.
+
+Source: ``RuntimeEffectLocalExecutor`` of the seed.  Its cancellation tokens are
+trio's cancel scopes here, so no executor knows about cancellation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+
+import attrs
+import trio
+
+from ..abc import ProcessLocalExecution, ProcessRegistry
+from ..model import (
+    SLEPT,
+    AwaitEventCommand,
+    AwaitEventOutcome,
+    EffectEnvelope,
+    EffectError,
+    EffectErrorCode,
+    EffectOutcome,
+    SleepCommand,
+    copy_json,
+)
+
+
+class LocalExecutor:
+    """How to do one effect here; serves one effect and is used up then.
+
+    Build one with the factories.  A controller calls :meth:`execute`, or
+    :meth:`into_process` for a process command; a durable controller that has the
+    outcome already calls neither.
+    """
+
+    __slots__ = ("_consumed", "_way")
+
+    def __init__(self, way: ExecutionWay) -> None:
+        self._way = way
+        self._consumed = False
+
+    @staticmethod
+    def unavailable() -> LocalExecutor:
+        """Serves nothing: the effect can only be replayed, or run elsewhere."""
+        return LocalExecutor(_Unavailable())
+
+    @staticmethod
+    def sleep() -> LocalExecutor:
+        """Serves ``sleep`` effects."""
+        return LocalExecutor(_Sleep())
+
+    @staticmethod
+    def await_process_event(
+        *,
+        key: str,
+        registry: ProcessRegistry,
+        process_id: str,
+        event_type: str,
+        event_ordinal: int,
+    ) -> LocalExecutor:
+        """Serves the ``await_event`` effect with a key.
+
+        Args:
+            key: the key of the command that it serves.
+            registry: where the process is.
+            process_id: whose event.
+            event_type: of which type.
+            event_ordinal: which one of that type, from 1.
+        """
+        return LocalExecutor(
+            _AwaitProcessEvent(
+                key=key,
+                registry=registry,
+                process_id=process_id,
+                event_type=event_type,
+                event_ordinal=event_ordinal,
+            )
+        )
+
+    @staticmethod
+    def process_control(registry: ProcessRegistry) -> LocalExecutor:
+        """Serves ``process`` effects, through :meth:`into_process`."""
+        return LocalExecutor(_ProcessControl(execution=ProcessLocalExecution(registry=registry)))
+
+    @staticmethod
+    def call(function: Callable[[EffectEnvelope], Awaitable[EffectOutcome]]) -> LocalExecutor:
+        """Serves any effect by calling an async function with the envelope."""
+        return LocalExecutor(_Call(function=function))
+
+    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
+        """Do the effect.
+
+        Raises:
+            EffectError: ``runtime_effect_local_executor_consumed`` on a second use;
+                ``runtime_effect_local_executor_unavailable`` or ``..._mismatch``,
+                where this executor does not serve the effect; the effect's failure.
+
+        Always a checkpoint.
+        """
+        self._consume(envelope.command.kind)
+        return await self._way.execute(envelope)
+
+    def into_process(self) -> ProcessLocalExecution:
+        """What it takes to run a process command.
+
+        Raises:
+            EffectError: ``runtime_effect_local_executor_unavailable``, where this is no
+                executor of process commands; ``..._consumed`` on a second use.
+        """
+        self._consume("process")
+        return self._way.into_process()
+
+    def _consume(self, kind: str) -> None:
+        if self._consumed:
+            raise EffectError(
+                EffectErrorCode.EXECUTOR_CONSUMED,
+                f"a {self._way.name} executor serves one effect, and this one has been used; "
+                f"make another for this {kind} effect",
+            )
+        self._consumed = True
+
+
+class ExecutionWay(ABC):
+    """One way of doing an effect."""
+
+    name: str
+
+    @abstractmethod
+    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
+        """Do the effect, or refuse it."""
+
+    def into_process(self) -> ProcessLocalExecution:
+        """Refuse: most ways are not for process commands."""
+        raise EffectError(
+            EffectErrorCode.EXECUTOR_UNAVAILABLE,
+            f"a process command needs a process control executor, got a {self.name} executor",
+        )
+
+    def mismatch(self, envelope: EffectEnvelope) -> EffectError:
+        """The error for an effect that this way does not serve."""
+        return EffectError(
+            EffectErrorCode.EXECUTOR_MISMATCH,
+            f"a {self.name} executor cannot do the {envelope.command.kind} effect "
+            f"{envelope.effect_id!r}",
+        )
+
+
+class _Unavailable(ExecutionWay):
+    name = "unavailable"
+
+    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
+        await trio.lowlevel.checkpoint()
+        raise EffectError(
+            EffectErrorCode.EXECUTOR_UNAVAILABLE,
+            f"the {envelope.command.kind} effect {envelope.effect_id!r} cannot be done here: "
+            "it was given no local executor",
+        )
+
+
+class _Sleep(ExecutionWay):
+    name = "sleep"
+
+    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
+        command = envelope.command
+        if not isinstance(command, SleepCommand):
+            raise self.mismatch(envelope)
+        await trio.sleep(command.duration_ms / 1000)
+        return SLEPT
+
+
+@attrs.frozen(kw_only=True)
+class _AwaitProcessEvent(ExecutionWay):
+    name = "await event"
+
+    key: str
+    registry: ProcessRegistry
+    process_id: str
+    event_type: str
+    event_ordinal: int
+
+    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
+        command = envelope.command
+        if not isinstance(command, AwaitEventCommand):
+            raise self.mismatch(envelope)
+        if command.key != self.key:
+            raise EffectError(
+                EffectErrorCode.AWAIT_EVENT_KEY_MISMATCH,
+                f"this executor awaits the event {self.key!r}, the effect "
+                f"{envelope.effect_id!r} asks for {command.key!r}",
+            )
+        if self.event_ordinal < 1:
+            raise EffectError(
+                EffectErrorCode.AWAIT_EVENT_INVALID_ORDINAL,
+                f"ordinals count from 1, the effect {envelope.effect_id!r} asks for number "
+                f"{self.event_ordinal} of {self.event_type!r}",
+            )
+        if command.timeout_ms is None:
+            return await self._wait()
+        with trio.move_on_after(command.timeout_ms / 1000):
+            return await self._wait()
+        return AwaitEventOutcome(payload=None, timed_out=True)
+
+    async def _wait(self) -> EffectOutcome:
+        event = await self.registry.wait_event_nth(
+            self.process_id, self.event_type, self.event_ordinal
+        )
+        # A copy: what the caller does to it must not reach the log.
+        return AwaitEventOutcome(payload=copy_json(event.payload))
+
+
+@attrs.frozen(kw_only=True)
+class _ProcessControl(ExecutionWay):
+    name = "process control"
+
+    execution: ProcessLocalExecution
+
+    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
+        await trio.lowlevel.checkpoint()
+        raise EffectError(
+            EffectErrorCode.EXECUTOR_MISMATCH,
+            f"a process control executor does no effect itself: hand it to a controller for the "
+            f"{envelope.command.kind} effect {envelope.effect_id!r}",
+        )
+
+    def into_process(self) -> ProcessLocalExecution:
+        return self.execution
+
+
+@attrs.frozen(kw_only=True)
+class _Call(ExecutionWay):
+    name = "call"
+
+    function: Callable[[EffectEnvelope], Awaitable[EffectOutcome]]
+
+    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
+        # Before and not after: a completed outcome must not be lost to a cancellation.
+        await trio.lowlevel.checkpoint()
+        return await self.function(envelope)

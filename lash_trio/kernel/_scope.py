@@ -1,0 +1,390 @@
+"""Opened effect scopes.
+
+A scope owns a nursery, and so all effects that are started in it.  Its state is
+a table (:data:`~lash_trio.model.SCOPE_TRANSITIONS`); this module feeds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from types import TracebackType
+
+import trio
+from typing import TypeVarTuple, Unpack
+
+from ..abc import EffectController, LocalExecution, ProcessRegistry, ScopedEffects
+from ..model import (
+    SCOPE_TRANSITIONS,
+    AwaitEventOutcome,
+    DurabilityTier,
+    DurableStepOutcome,
+    EffectEnvelope,
+    EffectOutcome,
+    EffectScope,
+    JsonValue,
+    ProcessCommand,
+    ProcessEffectOutcome,
+    ProcessOutcome,
+    ScopeSignal,
+    ScopeState,
+    WaitTimedOut,
+)
+from ._effect import EffectRun, StartedEffect, scope_closed_error
+from ._effects import EventToAwait, await_event_effect, process_effect, sleep_effect, step_effect
+from ._nursery import EffectNurseryManager
+from ._paths import TaskPath, TaskPaths
+
+ArgsT = TypeVarTuple("ArgsT")
+
+
+class ScopedEffectController(ScopedEffects):
+    """An effect scope as an async context manager that owns a nursery.
+
+    Leaving the block normally waits for the effects that were started; leaving it
+    by an exception cancels them, and the exception leaves as it is, in no group.
+
+    Args:
+        controller: runs the effects; opened with the scope and closed after it.
+        scope: whose effects they are.
+
+    Raises:
+        EffectError: code ``missing_effect_scope_id``, where an id of the scope is blank.
+
+    Source: ``ScopedEffectController`` of the seed.
+    """
+
+    def __init__(
+        self, controller: AbstractAsyncContextManager[EffectController], scope: EffectScope
+    ) -> None:
+        scope.validate()
+        self._scope = scope
+        self._paths = TaskPaths()
+        self._state = ScopeState.OPEN
+        self._cancel_reason: str | None = None
+        self._runs: dict[EffectRun, None] = {}
+        self._leaving = False
+        self._runs_ended = trio.Event()
+        self._watch: trio.lowlevel.Task | None = None
+        self._controller_manager = controller
+        self._nursery_manager = trio.open_nursery()
+        self._close_requested: trio.Event | None = None
+        self._closed = trio.Event()
+
+    @staticmethod
+    def shared(controller: EffectController, scope: EffectScope) -> ScopedEffectController:
+        """A scope on a controller that needs no opening and is shared with other scopes.
+
+        Raises:
+            EffectError: code ``missing_effect_scope_id``.
+        """
+        return ScopedEffectController(nullcontext(controller), scope)
+
+    def __repr__(self) -> str:
+        return f"<{self._scope.tag} scope {self._scope.id!r} {self._state.name.lower()}>"
+
+    @property
+    def effect_scope(self) -> EffectScope:
+        """The identity of the scope."""
+        return self._scope
+
+    @property
+    def state(self) -> ScopeState:
+        """Where the scope is in its life."""
+        return self._state
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """That of its controller; known once the scope is open."""
+        return self._controller.durability_tier
+
+    @property
+    def requires_durable_attachment_store(self) -> bool:
+        """That of its controller; known once the scope is open."""
+        return self._controller.requires_durable_attachment_store
+
+    async def __aenter__(self) -> ScopedEffectController:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._controller = await self._controller_manager.__aenter__()
+        self._nursery = await self._nursery_manager.__aenter__()
+        watching = trio.Event()
+        self._nursery.start_soon(self._watch_outer_cancellation, watching)
+        # The watch must stand before the block begins.  That takes one step of the
+        # scheduler; a cancellation that comes in between is seen by the watch.
+        with trio.CancelScope(shield=True):
+            await watching.wait()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leaving = True
+        if exc is not None:
+            self._advance(ScopeSignal.BLOCK_LEFT)
+            self._nursery.cancel_scope.cancel("the block of the scope was left by an exception")
+        elif not self._runs:
+            self._stop_watch()
+        try:
+            # The nursery is not shown the block's exception: it would wrap it.
+            await self._nursery_manager.__aexit__(None, None, None)
+        except trio.Cancelled:
+            if exc is None or isinstance(exc, trio.Cancelled):
+                raise
+            # The block's own exception unwinds in place of the cancellation.
+        finally:
+            self._advance(ScopeSignal.BLOCK_LEFT)
+            await self._end_runs_of_other_tasks()
+            self._advance(ScopeSignal.EFFECTS_ENDED)
+            self._closed.set()
+            await self._controller_manager.__aexit__(exc_type, exc, traceback)
+
+    async def execute_effect(
+        self, envelope: EffectEnvelope, local_executor: LocalExecution
+    ) -> EffectOutcome:
+        """Run an effect in the caller's task.
+
+        Args:
+            envelope: what is asked for.
+            local_executor: how to do it here.
+
+        Raises:
+            EffectError: the effect's own failure; ``effect_scope_closed``; or, after
+                :meth:`cancel`, the code for a cancelled effect of its kind.
+
+        Always a checkpoint.
+        """
+        run = self._admit(envelope)
+        try:
+            return await run.execute(self._controller, local_executor)
+        finally:
+            self._ended(run)
+
+    def start_effect(self, envelope: EffectEnvelope, local_executor: LocalExecution) -> StartedEffect:
+        """Start an effect in the scope's nursery.
+
+        Returns:
+            The handle; its failure reaches who asks it for the result, and nobody else.
+
+        Raises:
+            EffectError: code ``effect_scope_closed``.
+
+        Not a checkpoint.
+        """
+        run = self._admit(envelope)
+        handle = StartedEffect(run, self._scope.id)
+        self._nursery.start_soon(
+            self._run_started, run, handle, local_executor, name=f"effect {envelope.effect_id}"
+        )
+        return handle
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Ask all effects to end as cancelled; those asked for from now on fail at once.
+
+        The block goes on: it is the block that decides what a cancelled effect means.
+
+        Args:
+            reason: goes into the text of the errors; the first reason stays.
+
+        Not a checkpoint.
+        """
+        if self._state is ScopeState.OPEN:
+            self._cancel_reason = reason
+            for run in self._runs:
+                run.cancel(reason)
+        self._advance(ScopeSignal.CANCEL_REQUESTED)
+
+    async def aclose(self) -> None:
+        """Refuse new effects and wait for the running ones, in a scope of ``scoped_in``.
+
+        Raises:
+            RuntimeError: where the scope is a block's; leave the block instead.
+
+        Always a checkpoint.
+        """
+        if self._close_requested is None:
+            raise RuntimeError(
+                f"the scope {self._scope.id!r} belongs to a block and is closed by leaving it; "
+                "aclose() is for scopes of scoped_in()"
+            )
+        self._close_requested.set()
+        await self._closed.wait()
+
+    async def wait_close_requested(self) -> None:
+        """Wait until somebody calls :meth:`aclose`.  Always a checkpoint."""
+        self._close_requested = trio.Event()
+        await self._close_requested.wait()
+
+    async def sleep(self, seconds: float, name: str = "sleep") -> None:
+        """Sleep, as an effect under a structural replay key.
+
+        Args:
+            seconds: for how long; rounded up to whole milliseconds.
+            name: tells this sleep from others of the task.
+
+        Raises:
+            EffectError: ``runtime_effect_sleep_cancelled``, ``effect_scope_closed``,
+                ``effect_path_shared``.
+        """
+        await self.execute_effect(*sleep_effect(self._scope, self.path.next(name), seconds))
+
+    async def step(
+        self,
+        name: str,
+        function: Callable[[Unpack[ArgsT]], Awaitable[JsonValue]],
+        *args: Unpack[ArgsT],
+    ) -> JsonValue:
+        """Run an async function as a durable step under a structural replay key.
+
+        Args:
+            name: of the step; tells it from others of the task.
+            function: returns plain JSON data.
+            args: plain JSON data too, since they are part of the envelope; give a
+                function what is not JSON with :func:`functools.partial`.
+
+        Returns:
+            What the function returned, as it comes back from the wire.
+
+        Raises:
+            StepError: the function raised; the original is the cause.
+            WireError: code ``invalid_json``, an argument or the value is not JSON.
+            EffectError: ``runtime_effect_cancelled``, ``effect_scope_closed``,
+                ``effect_path_shared``.
+        """
+        outcome = await self.execute_effect(
+            *step_effect(self._scope, self.path.next(name), name, function, *args)
+        )
+        return outcome.expect(DurableStepOutcome).value
+
+    async def await_event(
+        self,
+        registry: ProcessRegistry,
+        process_id: str,
+        event_type: str,
+        ordinal: int,
+        timeout_seconds: float | None = None,
+    ) -> JsonValue:
+        """Wait for an event of a process, under a structural replay key.
+
+        Args:
+            registry: where the process is.
+            process_id: whose event.
+            event_type: of which type.
+            ordinal: which one of that type, from 1.
+            timeout_seconds: for how long; for ever where None.
+
+        Returns:
+            The payload.
+
+        Raises:
+            WaitTimedOut: it did not come in time.
+            EffectError: ``runtime_effect_await_event_cancelled``,
+                ``runtime_effect_await_event_invalid_ordinal``, ``effect_scope_closed``,
+                ``effect_path_shared``.
+        """
+        awaited = EventToAwait(
+            registry=registry,
+            process_id=process_id,
+            event_type=event_type,
+            ordinal=ordinal,
+            timeout_seconds=timeout_seconds,
+        )
+        outcome = await self.execute_effect(
+            *await_event_effect(self._scope, self.path.next(f"await:{event_type}"), awaited)
+        )
+        awaited_outcome = outcome.expect(AwaitEventOutcome)
+        if awaited_outcome.timed_out:
+            raise WaitTimedOut(
+                f"event {event_type!r} number {ordinal} of process {process_id!r} "
+                f"did not come within {timeout_seconds} s"
+            )
+        return awaited_outcome.payload
+
+    async def process(
+        self, registry: ProcessRegistry, command: ProcessCommand
+    ) -> ProcessEffectOutcome:
+        """Run a command of the process plane, under a structural replay key.
+
+        Raises:
+            EffectError: what the registry refused, ``runtime_effect_cancelled``,
+                ``effect_scope_closed``, ``effect_path_shared``.
+        """
+        key = self.path.next(command.effect_id)
+        outcome = await self.execute_effect(*process_effect(self._scope, key, registry, command))
+        return outcome.expect(ProcessOutcome).result
+
+    def open_nursery(self) -> EffectNurseryManager:
+        """A nursery whose children have replay keys of their own.
+
+        Use it as ``async with scope.open_nursery() as nursery:``; it does what trio's
+        nursery does, and errors leave it in groups as they leave trio's.
+        """
+        return EffectNurseryManager(self._paths)
+
+    @property
+    def path(self) -> TaskPath:
+        """The path of the current task in this scope.
+
+        Raises:
+            EffectError: code ``effect_path_shared``.
+        """
+        return self._paths.current()
+
+    def _admit(self, envelope: EffectEnvelope) -> EffectRun:
+        if self._state in (ScopeState.CLOSING, ScopeState.CLOSED):
+            raise scope_closed_error(self._scope.id, envelope)
+        run = EffectRun(envelope, self._scope.id)
+        if self._state is ScopeState.CANCELLED:
+            run.cancel(self._cancel_reason)
+        self._runs[run] = None
+        return run
+
+    async def _run_started(
+        self, run: EffectRun, handle: StartedEffect, local_executor: LocalExecution
+    ) -> None:
+        try:
+            await handle.run(self._controller, local_executor)
+        finally:
+            self._ended(run)
+
+    def _ended(self, run: EffectRun) -> None:
+        del self._runs[run]
+        if self._leaving and not self._runs:
+            self._stop_watch()
+            self._runs_ended.set()
+
+    async def _end_runs_of_other_tasks(self) -> None:
+        """End effects that tasks outside the nursery still execute in a left scope."""
+        if self._runs:
+            for run in self._runs:
+                run.abandon()
+            # They have been cancelled, so this lasts as long as they unwind.
+            with trio.CancelScope(shield=True):
+                await self._runs_ended.wait()
+
+    async def _watch_outer_cancellation(self, watching: trio.Event) -> None:
+        """Park until a cancellation from outside reaches the nursery, and note it.
+
+        The abort function runs inside the very call that cancels, before any task
+        of the scope gets to see the cancellation; so a ``finally`` block of the
+        scope that asks for an effect finds the scope closing.
+        """
+
+        def on_cancel(_: Callable[[], None]) -> trio.lowlevel.Abort:
+            self._watch = None
+            self._advance(ScopeSignal.OUTER_CANCELLATION)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._watch = trio.lowlevel.current_task()
+        watching.set()
+        await trio.lowlevel.wait_task_rescheduled(on_cancel)
+
+    def _stop_watch(self) -> None:
+        if self._watch is not None:
+            watch, self._watch = self._watch, None
+            trio.lowlevel.reschedule(watch)
+
+    def _advance(self, signal: ScopeSignal) -> None:
+        self._state = SCOPE_TRANSITIONS[self._state, signal]

@@ -1,0 +1,111 @@
+"""The shared waiter: how every store lets tasks wait for events.
+
+A store does point look-ups only.  To wait is: register, look, park, and look
+again on every notification, which is a hint and no more.  Registering before
+looking is what makes it impossible to miss an event, whatever the order of
+append and wait.
+
+Everything to wait for comes down to a slot: an ordinal of an event type, or the
+end of the process.  One append opens the one slot that it fills, so its cost
+does not depend on how many others wait, nor for what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+import attrs
+import trio
+
+T = TypeVar("T")
+
+WaitSlot: TypeAlias = "tuple[str, int]"
+"""An event type and an ordinal of it, from 1; :data:`END` for the end of the process."""
+
+END: WaitSlot = ("", 0)
+
+
+@attrs.define
+class _Parked:
+    """Who is parked at one slot."""
+
+    opened: trio.Event = attrs.field(factory=trio.Event)
+    count: int = 0
+
+
+class EventWaiters:
+    """Parked tasks, by process and slot."""
+
+    def __init__(self) -> None:
+        self._parked: dict[str, dict[WaitSlot, _Parked]] = {}
+
+    @property
+    def tasks_waiting(self) -> int:
+        """How many tasks are parked."""
+        return sum(parked.count for slots in self._parked.values() for parked in slots.values())
+
+    def tasks_waiting_for(self, process_id: str) -> int:
+        """How many tasks are parked at events of one process."""
+        return sum(parked.count for parked in self._parked.get(process_id, {}).values())
+
+    def notify(self, process_id: str, slot: WaitSlot) -> None:
+        """Wake who is parked at a slot; call it when the store has what they look for."""
+        slots = self._parked.get(process_id)
+        if slots is not None:
+            parked = slots.pop(slot, None)
+            if parked is not None:
+                if not slots:
+                    del self._parked[process_id]
+                parked.opened.set()
+
+    def notify_process(self, process_id: str) -> None:
+        """Wake all who are parked at a process: something changed, it is not known what."""
+        for parked in self._parked.pop(process_id, {}).values():
+            parked.opened.set()
+
+    def notify_all(self) -> None:
+        """Wake everybody: anything may have changed."""
+        for process_id in list(self._parked):
+            self.notify_process(process_id)
+
+    async def wait(
+        self, process_id: str, slot: WaitSlot, look: Callable[[], Awaitable[T | None]]
+    ) -> T:
+        """Wait until ``look`` finds something.
+
+        Args:
+            process_id: the process whose slot it is.
+            slot: what is waited for.
+            look: asks the store; returns None while it is not there.
+
+        Always a checkpoint.
+        """
+        parked = self._register(process_id, slot)
+        try:
+            found = await look()
+            if found is None:
+                await parked.opened.wait()
+            else:
+                await trio.lowlevel.checkpoint()
+        finally:
+            if not parked.opened.is_set():
+                self._leave(process_id, slot, parked)
+        if found is None:
+            found = await look()
+        # Mostly it is there now; a notification without an event is looked up
+        # once more behind a new registration, so that nothing falls between.
+        return found if found is not None else await self.wait(process_id, slot, look)
+
+    def _register(self, process_id: str, slot: WaitSlot) -> _Parked:
+        parked = self._parked.setdefault(process_id, {}).setdefault(slot, _Parked())
+        parked.count += 1
+        return parked
+
+    def _leave(self, process_id: str, slot: WaitSlot, parked: _Parked) -> None:
+        parked.count -= 1
+        if parked.count == 0:
+            slots = self._parked[process_id]
+            del slots[slot]
+            if not slots:
+                del self._parked[process_id]

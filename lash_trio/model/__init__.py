@@ -1,0 +1,366 @@
+"""Classes and pure rules: no trio, no IO, no clock, no chance."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._append import (
+    AppendTarget as AppendTarget,
+    DeclaredType as DeclaredType,
+    PreparedAppend as PreparedAppend,
+    RecordedEvent as RecordedEvent,
+    prepare_append as prepare_append,
+    terminal_event as terminal_event,
+)
+from ._await_output import (
+    ProcessAwaitOutput as ProcessAwaitOutput,
+    ProcessCancellation as ProcessCancellation,
+    ProcessFailure as ProcessFailure,
+    ProcessSuccess as ProcessSuccess,
+)
+from ._command import (
+    AwaitEventCommand as AwaitEventCommand,
+    DurableStepCommand as DurableStepCommand,
+    EffectCommand as EffectCommand,
+    MAX_DURATION_MS as MAX_DURATION_MS,
+    ProcessEffectCommand as ProcessEffectCommand,
+    SleepCommand as SleepCommand,
+)
+from ._converter import (
+    dumps as dumps,
+    from_json as from_json,
+    loads as loads,
+    to_json as to_json,
+)
+from ._effect_state import (
+    EFFECT_TRANSITIONS as EFFECT_TRANSITIONS,
+    EffectSignal as EffectSignal,
+    EffectState as EffectState,
+    SCOPE_TRANSITIONS as SCOPE_TRANSITIONS,
+    ScopeSignal as ScopeSignal,
+    ScopeState as ScopeState,
+)
+from ._envelope import (
+    EffectEnvelope as EffectEnvelope,
+    stable_hash as stable_hash,
+)
+from ._errors import (
+    EffectError as EffectError,
+    EffectErrorCode as EffectErrorCode,
+    InvalidValueError as InvalidValueError,
+    PluginError as PluginError,
+    PluginReason as PluginReason,
+    StepError as StepError,
+    StoreError as StoreError,
+    WaitTimedOut as WaitTimedOut,
+    WireError as WireError,
+)
+from ._event import (
+    PLAIN_SEMANTICS as PLAIN_SEMANTICS,
+    ProcessEvent as ProcessEvent,
+    ProcessEventAppendRequest as ProcessEventAppendRequest,
+    ProcessEventAppendResult as ProcessEventAppendResult,
+    ProcessEventSemantics as ProcessEventSemantics,
+    ProcessTerminalSemantics as ProcessTerminalSemantics,
+    ProcessWake as ProcessWake,
+    ProcessWakeDelivery as ProcessWakeDelivery,
+)
+from ._event_type import (
+    CANCELLED as CANCELLED,
+    CANCEL_REQUESTED as CANCEL_REQUESTED,
+    COMPLETED as COMPLETED,
+    CORE_EVENT_TYPES as CORE_EVENT_TYPES,
+    ConstantDedupe as ConstantDedupe,
+    ConstantSelector as ConstantSelector,
+    EventIdentityDedupe as EventIdentityDedupe,
+    FAILED as FAILED,
+    PayloadSelector as PayloadSelector,
+    PointerSelector as PointerSelector,
+    PresentSelector as PresentSelector,
+    ProcessEventSemanticsSpec as ProcessEventSemanticsSpec,
+    ProcessEventType as ProcessEventType,
+    ProcessTerminalSpec as ProcessTerminalSpec,
+    ProcessTerminalState as ProcessTerminalState,
+    ProcessValueSelector as ProcessValueSelector,
+    ProcessWakeDedupeKey as ProcessWakeDedupeKey,
+    ProcessWakeSpec as ProcessWakeSpec,
+    RESUMED as RESUMED,
+    SIGNAL_PREFIX as SIGNAL_PREFIX,
+    SelectorDedupe as SelectorDedupe,
+    TemplateSelector as TemplateSelector,
+    WAITING as WAITING,
+    signal_event_type as signal_event_type,
+    signal_name_of as signal_name_of,
+)
+from ._facets import (
+    delete_report as delete_report,
+    resumed_event as resumed_event,
+    waiting_event as waiting_event,
+)
+from ._invocation import (
+    CausalRef as CausalRef,
+    EffectCausalRef as EffectCausalRef,
+    EffectKind as EffectKind,
+    EffectSubject as EffectSubject,
+    HostEventCausalRef as HostEventCausalRef,
+    HostEventSubject as HostEventSubject,
+    Invocation as Invocation,
+    InvocationScope as InvocationScope,
+    ProcessCausalRef as ProcessCausalRef,
+    ProcessEventCausalRef as ProcessEventCausalRef,
+    ProcessEventSubject as ProcessEventSubject,
+    ProcessSubject as ProcessSubject,
+    Replay as Replay,
+    SessionNodeCausalRef as SessionNodeCausalRef,
+    SessionNodeSubject as SessionNodeSubject,
+    Subject as Subject,
+    ToolCallCausalRef as ToolCallCausalRef,
+    TurnCausalRef as TurnCausalRef,
+)
+from ._json import (
+    JsonObject as JsonObject,
+    JsonValue as JsonValue,
+    canonical_json as canonical_json,
+    copy_json as copy_json,
+    dump_checked as dump_checked,
+    json_hash as json_hash,
+    parse_json as parse_json,
+    text_hash as text_hash,
+)
+from ._lease import (
+    LeaseClaim as LeaseClaim,
+    LeaseState as LeaseState,
+    PROCESS_LEASE_SCHEMA_VERSION as PROCESS_LEASE_SCHEMA_VERSION,
+    ProcessLease as ProcessLease,
+    ProcessLeaseCompletion as ProcessLeaseCompletion,
+    check_fence as check_fence,
+    check_lease_ttl as check_lease_ttl,
+    claim_lease as claim_lease,
+    release_lease as release_lease,
+    renew_lease as renew_lease,
+)
+from ._materialize import (
+    materialize_semantics as materialize_semantics,
+    select_value as select_value,
+)
+from ._outcome import (
+    AwaitEventOutcome as AwaitEventOutcome,
+    DurableStepOutcome as DurableStepOutcome,
+    EffectOutcome as EffectOutcome,
+    ProcessOutcome as ProcessOutcome,
+    SLEPT as SLEPT,
+    SleepOutcome as SleepOutcome,
+)
+from ._process import (
+    EventWait as EventWait,
+    ExternalInput as ExternalInput,
+    FunctionInput as FunctionInput,
+    HostOriginator as HostOriginator,
+    ProcessCancelled as ProcessCancelled,
+    ProcessCompleted as ProcessCompleted,
+    ProcessEndWait as ProcessEndWait,
+    ProcessExecutionContext as ProcessExecutionContext,
+    ProcessExternalRef as ProcessExternalRef,
+    ProcessFailed as ProcessFailed,
+    ProcessInput as ProcessInput,
+    ProcessListFilter as ProcessListFilter,
+    ProcessListMode as ProcessListMode,
+    ProcessOriginator as ProcessOriginator,
+    ProcessProvenance as ProcessProvenance,
+    ProcessRecord as ProcessRecord,
+    ProcessRegistration as ProcessRegistration,
+    ProcessRunning as ProcessRunning,
+    ProcessStatus as ProcessStatus,
+    ProcessStatusFilter as ProcessStatusFilter,
+    SessionOriginator as SessionOriginator,
+    SessionTurnInput as SessionTurnInput,
+    SignalWait as SignalWait,
+    SleepWait as SleepWait,
+    TERMINAL_STATUS as TERMINAL_STATUS,
+    ToolCallInput as ToolCallInput,
+    WaitKind as WaitKind,
+    WaitState as WaitState,
+)
+from ._process_command import (
+    AwaitProcess as AwaitProcess,
+    CancelProcess as CancelProcess,
+    DeleteSession as DeleteSession,
+    ListProcesses as ListProcesses,
+    ProcessAwaited as ProcessAwaited,
+    ProcessCancelRequested as ProcessCancelRequested,
+    ProcessCommand as ProcessCommand,
+    ProcessEffectOutcome as ProcessEffectOutcome,
+    ProcessGrantEntry as ProcessGrantEntry,
+    ProcessSignalled as ProcessSignalled,
+    ProcessStarted as ProcessStarted,
+    ProcessesListed as ProcessesListed,
+    ProcessesTransferred as ProcessesTransferred,
+    SessionDeleted as SessionDeleted,
+    SignalProcess as SignalProcess,
+    StartProcess as StartProcess,
+    TransferProcesses as TransferProcesses,
+)
+from ._registration import (
+    PreparedRegistration as PreparedRegistration,
+    check_same_registration as check_same_registration,
+    prepare_registration as prepare_registration,
+)
+from ._result import (
+    EffectFailure as EffectFailure,
+    Err as Err,
+    Ok as Ok,
+    Result as Result,
+)
+from ._scope import (
+    EffectScope as EffectScope,
+    ProcessScope as ProcessScope,
+    QueueDrainScope as QueueDrainScope,
+    RuntimeOperationScope as RuntimeOperationScope,
+    SessionDeleteScope as SessionDeleteScope,
+    TurnScope as TurnScope,
+)
+from ._session import (
+    ProcessHandleDescriptor as ProcessHandleDescriptor,
+    ProcessHandleGrant as ProcessHandleGrant,
+    ProcessSessionDeleteReport as ProcessSessionDeleteReport,
+    ProcessStartGrant as ProcessStartGrant,
+    SessionScope as SessionScope,
+)
+from ._tier import (
+    DurabilityTier as DurabilityTier,
+)
+from ._tool import (
+    CompletedToolCall as CompletedToolCall,
+    FailTurn as FailTurn,
+    FinishTurn as FinishTurn,
+    PreparedToolCall as PreparedToolCall,
+    SwitchAgentFrame as SwitchAgentFrame,
+    ToolCallOutcome as ToolCallOutcome,
+    ToolCallOutput as ToolCallOutput,
+    ToolCancelled as ToolCancelled,
+    ToolControl as ToolControl,
+    ToolFailed as ToolFailed,
+    ToolFailure as ToolFailure,
+    ToolFailureClass as ToolFailureClass,
+    ToolFailureSource as ToolFailureSource,
+    ToolHostEvent as ToolHostEvent,
+    ToolSuccess as ToolSuccess,
+)
+
+# What only model turns need is loaded when it is first asked for (PEP 562), since
+# importing lash_trio must not take much longer than importing trio.
+if TYPE_CHECKING:
+    from ._attachment import (
+        AttachmentCreateMeta as AttachmentCreateMeta,
+        AttachmentRef as AttachmentRef,
+        DOCUMENT_MEDIA_TYPES as DOCUMENT_MEDIA_TYPES,
+        IMAGE_MEDIA_TYPES as IMAGE_MEDIA_TYPES,
+        LlmAttachment as LlmAttachment,
+        LlmAttachmentSpec as LlmAttachmentSpec,
+        MEDIA_TYPES as MEDIA_TYPES,
+        is_durable_media_type as is_durable_media_type,
+    )
+    from ._llm import (
+        GenerationOptions as GenerationOptions,
+        ImageBlock as ImageBlock,
+        JsonObjectOutput as JsonObjectOutput,
+        JsonSchemaOutput as JsonSchemaOutput,
+        LlmCallError as LlmCallError,
+        LlmContentBlock as LlmContentBlock,
+        LlmMessage as LlmMessage,
+        LlmOutputSpec as LlmOutputSpec,
+        LlmRequest as LlmRequest,
+        LlmRequestSpec as LlmRequestSpec,
+        LlmResponse as LlmResponse,
+        LlmRole as LlmRole,
+        LlmTerminalReason as LlmTerminalReason,
+        LlmToolChoice as LlmToolChoice,
+        LlmToolSpec as LlmToolSpec,
+        LlmUsage as LlmUsage,
+        ReasoningBlock as ReasoningBlock,
+        TextBlock as TextBlock,
+        ToolCallBlock as ToolCallBlock,
+        ToolResultBlock as ToolResultBlock,
+    )
+    from ._turn import (
+        CheckpointDelivery as CheckpointDelivery,
+        CheckpointKind as CheckpointKind,
+        ExecResponse as ExecResponse,
+        ExecutionSurfaceSync as ExecutionSurfaceSync,
+        ToolCallRecord as ToolCallRecord,
+        TurnCause as TurnCause,
+    )
+    from ._turn_effects import (
+        CheckpointCommand as CheckpointCommand,
+        CheckpointOutcome as CheckpointOutcome,
+        DirectCommand as DirectCommand,
+        DirectOutcome as DirectOutcome,
+        ExecCodeCommand as ExecCodeCommand,
+        ExecCodeOutcome as ExecCodeOutcome,
+        LlmCallCommand as LlmCallCommand,
+        LlmCallOutcome as LlmCallOutcome,
+        SyncExecutionSurfaceCommand as SyncExecutionSurfaceCommand,
+        SyncExecutionSurfaceOutcome as SyncExecutionSurfaceOutcome,
+        ToolCallCommand as ToolCallCommand,
+        ToolCallEffectOutcome as ToolCallEffectOutcome,
+    )
+
+TURN_NAMES = {
+    "AttachmentCreateMeta": "_attachment",
+    "AttachmentRef": "_attachment",
+    "DOCUMENT_MEDIA_TYPES": "_attachment",
+    "IMAGE_MEDIA_TYPES": "_attachment",
+    "LlmAttachment": "_attachment",
+    "LlmAttachmentSpec": "_attachment",
+    "MEDIA_TYPES": "_attachment",
+    "is_durable_media_type": "_attachment",
+    "GenerationOptions": "_llm",
+    "ImageBlock": "_llm",
+    "JsonObjectOutput": "_llm",
+    "JsonSchemaOutput": "_llm",
+    "LlmCallError": "_llm",
+    "LlmContentBlock": "_llm",
+    "LlmMessage": "_llm",
+    "LlmOutputSpec": "_llm",
+    "LlmRequest": "_llm",
+    "LlmRequestSpec": "_llm",
+    "LlmResponse": "_llm",
+    "LlmRole": "_llm",
+    "LlmTerminalReason": "_llm",
+    "LlmToolChoice": "_llm",
+    "LlmToolSpec": "_llm",
+    "LlmUsage": "_llm",
+    "ReasoningBlock": "_llm",
+    "TextBlock": "_llm",
+    "ToolCallBlock": "_llm",
+    "ToolResultBlock": "_llm",
+    "CheckpointDelivery": "_turn",
+    "CheckpointKind": "_turn",
+    "ExecResponse": "_turn",
+    "ExecutionSurfaceSync": "_turn",
+    "ToolCallRecord": "_turn",
+    "TurnCause": "_turn",
+    "CheckpointCommand": "_turn_effects",
+    "CheckpointOutcome": "_turn_effects",
+    "DirectCommand": "_turn_effects",
+    "DirectOutcome": "_turn_effects",
+    "ExecCodeCommand": "_turn_effects",
+    "ExecCodeOutcome": "_turn_effects",
+    "LlmCallCommand": "_turn_effects",
+    "LlmCallOutcome": "_turn_effects",
+    "SyncExecutionSurfaceCommand": "_turn_effects",
+    "SyncExecutionSurfaceOutcome": "_turn_effects",
+    "ToolCallCommand": "_turn_effects",
+    "ToolCallEffectOutcome": "_turn_effects",
+}
+"""The names that are loaded late, with their modules."""
+
+
+def __getattr__(name: str) -> object:
+    module = TURN_NAMES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value

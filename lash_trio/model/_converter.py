@@ -1,0 +1,76 @@
+"""The one converter of the library, built when it is first needed.
+
+Building it imports cattrs, which takes as long as a quarter of trio; a program
+that only runs inline never needs it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+from ._json import JsonValue, dump_checked, parse_json
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+T = TypeVar("T")
+
+
+@lru_cache(maxsize=1)
+def _converter() -> Converter:
+    from ._wire import make_converter
+
+    return make_converter()
+
+
+def to_json(value: object) -> JsonValue:
+    """A model object as plain JSON data.
+
+    Args:
+        value: an instance of any class of the model.
+
+    Returns:
+        Data that :func:`from_json` turns into an equal object.
+
+    Raises:
+        WireError: code ``invalid_json``, where a field holds what JSON cannot say.
+    """
+    from ._wire import to_json as unstructure
+
+    return unstructure(value, _converter())
+
+
+def from_json(kind: type[T], value: JsonValue) -> T:
+    """A model object from plain JSON data.
+
+    Args:
+        kind: its class, or the base of a union: ``EffectCommand`` reads any command.
+        value: the data; unknown fields are ignored.
+
+    Raises:
+        WireError: code ``unknown_tag`` or ``invalid_value``; the text names the
+            place, what was expected and what came.
+    """
+    from ._wire import from_json as structure
+
+    return structure(kind, value, _converter())
+
+
+def dumps(value: object) -> str:
+    """A model object as canonical JSON text.
+
+    Raises:
+        WireError: as for :func:`to_json`.
+    """
+    return dump_checked(to_json(value))
+
+
+def loads(kind: type[T], text: str | bytes) -> T:
+    """A model object from JSON text or UTF-8 bytes.
+
+    Raises:
+        WireError: code ``invalid_json`` for what is not JSON, else as for
+            :func:`from_json`.
+    """
+    return from_json(kind, parse_json(text))

@@ -1,0 +1,61 @@
+"""The rules of the wait facet of a row, and of deleting a session.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+
+from ._converter import to_json
+from ._errors import PluginError, PluginReason
+from ._event import ProcessEventAppendRequest
+from ._event_type import RESUMED, WAITING
+from ._process import ProcessRecord, WaitState
+from ._session import ProcessHandleGrant, ProcessSessionDeleteReport
+
+
+def waiting_event(record: ProcessRecord, wait: WaitState) -> ProcessEventAppendRequest | None:
+    """The event that mirrors a new wait, or None where the process waits for this already.
+
+    Raises:
+        PluginError: reason ``process_terminal``.
+    """
+    if record.is_terminal:
+        raise PluginError(
+            PluginReason.PROCESS_TERMINAL,
+            f"process {record.id!r} has ended ({record.status.label}) and cannot wait",
+        )
+    if record.wait is not None and record.wait.kind == wait.kind:
+        return None
+    return ProcessEventAppendRequest(event_type=WAITING, payload={"wait": to_json(wait)})
+
+
+def resumed_event(record: ProcessRecord) -> ProcessEventAppendRequest | None:
+    """The event that mirrors the end of a wait, or None where the process does not wait."""
+    if record.wait is None:
+        return None
+    return ProcessEventAppendRequest(event_type=RESUMED, payload={"wait": to_json(record.wait)})
+
+
+def delete_report(
+    session_id: str,
+    revoked: Iterable[ProcessHandleGrant],
+    still_granted: AbstractSet[str],
+    running: AbstractSet[str],
+) -> ProcessSessionDeleteReport:
+    """What the deletion of a session did.
+
+    Args:
+        session_id: the deleted session.
+        revoked: its grants, that are revoked now.
+        still_granted: those of their processes that another session still sees.
+        running: those of their processes that have not ended.
+    """
+    grants = list(revoked)
+    process_ids = {grant.process_id for grant in grants}
+    return ProcessSessionDeleteReport(
+        session_id=session_id,
+        revoked_handle_count=len(grants),
+        revoked_process_ids=tuple(sorted(process_ids)),
+        orphaned_process_ids=tuple(sorted((process_ids & running) - still_granted)),
+        preserved_process_ids=tuple(sorted(process_ids & still_granted)),
+    )

@@ -1,0 +1,161 @@
+"""JSON values: checked copies, canonical text, stable hashes.
+
+Canonical JSON here means: keys sorted by code point, no white space, UTF-8,
+integers exact, floats in their shortest round-trip form, no NaN and no
+infinity, string keys only.  CPython's own encoder does all of that once the
+value is known to be plain JSON, so that is all this module checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from typing import NoReturn, TypeAlias
+
+from ._errors import EffectErrorCode, WireError
+
+JsonValue: TypeAlias = (
+    None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+)
+"""Anything JSON can say."""
+JsonObject: TypeAlias = dict[str, JsonValue]
+"""A JSON object."""
+
+_ATOMS = frozenset({type(None), bool, int, str})
+
+
+def copy_json(value: object) -> JsonValue:
+    """Return a deep copy of a plain JSON value.
+
+    Args:
+        value: None, bool, int, float, str, and lists, tuples and dicts of them.
+
+    Returns:
+        The copy; tuples have become lists, as they would on the wire.
+
+    Raises:
+        WireError: code ``invalid_json``, for anything JSON cannot say exactly: a
+            NaN or an infinity, a key that is no string, another type, text with
+            lone surrogates, nesting too deep or in a circle.
+    """
+    try:
+        return _copy(value)
+    except RecursionError:
+        _refuse("the value is nested too deeply, or contains itself")
+
+
+def _copy(value: object) -> JsonValue:
+    kind = type(value)
+    if kind is dict:
+        copied: dict[str, JsonValue] = {}
+        for key, item in value.items():  # type: ignore[attr-defined]
+            if type(key) is not str:
+                _refuse(f"object keys must be strings, got {key!r} ({type(key).__name__})")
+            _check_text(key)
+            copied[key] = _copy(item)
+        return copied
+    if kind is str:
+        _check_text(value)  # type: ignore[arg-type]
+        return value  # type: ignore[return-value]
+    if kind in _ATOMS:
+        return value  # type: ignore[return-value]
+    if kind is list or kind is tuple:
+        return [_copy(item) for item in value]  # type: ignore[attr-defined]
+    if kind is float:
+        if not math.isfinite(value):  # type: ignore[arg-type]
+            _refuse(f"numbers must be finite, got {value!r}")
+        return value  # type: ignore[return-value]
+    _refuse(f"expected plain JSON data, got {kind.__module__}.{kind.__qualname__}")
+
+
+def _check_text(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        _refuse(f"text must be valid Unicode, got a lone surrogate at {error.start}")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise WireError(EffectErrorCode.INVALID_JSON, message)
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a plain JSON value.
+
+    Args:
+        value: as for :func:`copy_json`.
+
+    Returns:
+        Text with keys sorted by code point and no white space.
+
+    Raises:
+        WireError: code ``invalid_json``, as for :func:`copy_json`, and for
+            integers of more digits than this interpreter converts.
+    """
+    return dump_checked(copy_json(value))
+
+
+def dump_checked(value: JsonValue) -> str:
+    """Canonical JSON of a value that :func:`copy_json` has already returned."""
+    try:
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+    except (ValueError, RecursionError) as error:
+        raise WireError(EffectErrorCode.INVALID_JSON, f"cannot be written as JSON: {error}") from error
+
+
+def parse_json(text: str | bytes) -> JsonValue:
+    """Parse JSON text strictly.
+
+    Args:
+        text: JSON as text or as UTF-8 bytes.
+
+    Returns:
+        The value.
+
+    Raises:
+        WireError: code ``invalid_json``, for text that is not JSON, is cut off,
+            is not UTF-8, holds NaN or an infinity, repeats a key of an object,
+            or is nested too deeply.
+    """
+    try:
+        decoded = text.decode() if isinstance(text, bytes) else text
+        value: object = json.loads(
+            decoded, parse_constant=_refuse_constant, object_pairs_hook=_object
+        )
+    except WireError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise WireError(EffectErrorCode.INVALID_JSON, f"expected JSON text: {error}") from error
+    return copy_json(value)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    _refuse(f"numbers must be finite, got {name}")
+
+
+def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        _refuse(f"the key {twice!r} stands twice in one object")
+    return value
+
+
+def json_hash(value: object) -> str:
+    """SHA-256, in hex, of the canonical JSON of a plain JSON value.
+
+    Raises:
+        WireError: code ``invalid_json``, as for :func:`canonical_json`.
+    """
+    return text_hash(canonical_json(value))
+
+
+def text_hash(text: str) -> str:
+    """SHA-256, in hex, of the UTF-8 bytes of canonical JSON text."""
+    return hashlib.sha256(text.encode()).hexdigest()

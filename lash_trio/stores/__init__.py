@@ -1,0 +1,1 @@
+"""Registries and stores; each is a package of its own."""

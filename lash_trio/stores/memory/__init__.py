@@ -1,0 +1,9 @@
+"""Stores in memory: for inline hosts, tests and tools."""
+
+from __future__ import annotations
+
+from ._attachments import MemoryAttachmentStore as MemoryAttachmentStore
+from ._registry import (
+    MemoryProcessRegistry as MemoryProcessRegistry,
+    MemoryRegistryStatistics as MemoryRegistryStatistics,
+)

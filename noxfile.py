@@ -1,0 +1,145 @@
+"""What is checked, and how: `python -m nox` runs what CI runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+# uv makes the environments faster where it is there; nothing needs it.
+nox.options.default_venv_backend = "uv|virtualenv"
+# The quick ones first. All of them run, also after a failure.
+nox.options.sessions = ["lint", "types", "docs", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+EXTRAS = sorted(PYPROJECT["project"]["optional-dependencies"])
+CODE = ["lash_trio", "tests", "benchmarks", "examples", "docs", "noxfile.py"]
+
+
+def dependency_groups(*names: str) -> list[str]:
+    return list(nox.project.dependency_groups(PYPROJECT, *names))
+
+
+def build_distributions(session: nox.Session) -> Path:
+    """Builds the sdist, and from the sdist the wheel."""
+    directory = Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(directory, ignore_errors=True)
+    session.install(*dependency_groups("build"))
+    session.run("python", "-m", "build", "--outdir", str(directory), silent=True)
+    return directory
+
+
+def install_wheel(session: nox.Session, *requirements: str) -> None:
+    """Installs the package as a user gets it, with all extras."""
+    (wheel,) = build_distributions(session).glob("*.whl")
+    # Twice: a wheel of the same version would otherwise not replace the last one.
+    session.install(f"{wheel}[{','.join(EXTRAS)}]", *requirements)
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, layers of imports, and the changelog's fragments."""
+    session.install(*dependency_groups("lint"))
+    session.run("ruff", "check", *existing(CODE))
+    session.run("ruff", "format", "--check", *existing(CODE))
+    # The layers are read from the installed package, so that is the checkout here.
+    session.install("--editable", ".")
+    session.run("lint-imports", "--no-cache")
+    session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy and pyright, both strict, and how complete the public types are."""
+    install_wheel(session, *dependency_groups("types"))
+    session.run("mypy", "--strict", "lash_trio")
+    session.run("pytest", "--installed-package", "tests/typing")
+    python = str(Path(session.bin) / "python")
+    session.run("pyright", "--pythonpath", python)
+    # From elsewhere: pyright would look at the checkout first.
+    with session.chdir(session.create_tmp()):
+        session.run(
+            *("pyright", "--pythonpath", python),
+            *("--verifytypes", "lash_trio", "--ignoreexternal"),
+        )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, warnings being errors; then every code block in it."""
+    install_wheel(session, *dependency_groups("docs"))
+    output = "docs/_build/html"
+    session.run("sphinx-build", "-n", "-W", "--keep-going", "-E", "-b", "html", "docs", output)
+    session.run("pytest", "--installed-package", "tests/docs")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite, on the built wheel; arguments go to pytest."""
+    install_wheel(session, *dependency_groups("test"))
+    distributions = Path(session.create_tmp()).resolve() / "dist"
+    session.run("python", "tests/check_distributions.py", str(distributions))
+    run_suite(session, *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The test suite with the oldest versions that pyproject.toml allows."""
+    project = PYPROJECT["project"]
+    requirements = [*project["dependencies"], *dependency_groups("test")]
+    for extra in EXTRAS:
+        requirements += project["optional-dependencies"][extra]
+    install_wheel(session, *(pin_lowest(requirements)))
+    run_suite(session, *session.posargs)
+
+
+@nox.session(name="property")
+def property_(session: nox.Session) -> None:
+    """Tests marked `property`, with many more examples of hypothesis; takes long."""
+    install_wheel(session, *dependency_groups("test"))
+    run_suite(session, "--hypothesis-profile=property", "-m", "property", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches the suite reaches."""
+    install_wheel(session, *dependency_groups("coverage"))
+    pytest = str(Path(session.bin) / "pytest")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", pytest, "--ignore=tests/typing", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks; arguments go to `python -m benchmarks`."""
+    install_wheel(session, *dependency_groups("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Plants faults one at a time; each must turn a test red."""
+    install_wheel(session, *dependency_groups("test"))
+    session.run("python", "-m", "tests.mutants", *session.posargs)
+
+
+def run_suite(session: nox.Session, *arguments: str) -> None:
+    # Not `python -m pytest`: that would put the checkout on sys.path, and it is
+    # the installed wheel that is tested. The types session runs tests/typing.
+    session.run("pytest", "--installed-package", "--ignore=tests/typing", *arguments)
+
+
+def existing(paths: Iterable[str]) -> list[str]:
+    return [path for path in paths if Path(path).exists()]
+
+
+def pin_lowest(requirements: Iterable[str]) -> list[str]:
+    return [requirement.replace(">=", "==") for requirement in requirements]
