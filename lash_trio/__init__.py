@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import model as _model
+from . import kernel as _kernel, model as _model
+from ._open import open_runtime as open_runtime
 from .kernel import (
     EffectNursery as EffectNursery,
     EffectNurseryManager as EffectNurseryManager,
@@ -12,18 +13,30 @@ from .kernel import (
     InlineEffectHost as InlineEffectHost,
     LocalExecutor as LocalExecutor,
     ScopedEffectController as ScopedEffectController,
+    StoreFacet as StoreFacet,
     SystemClock as SystemClock,
     TrioClock as TrioClock,
     request_process_cancel as request_process_cancel,
+    require_durable_store as require_durable_store,
 )
 from .model import (
+    CANCEL_REQUESTED as CANCEL_REQUESTED,
+    CANCELLED as CANCELLED,
+    COMPLETED as COMPLETED,
+    CORE_EVENT_TYPES as CORE_EVENT_TYPES,
+    EFFECT_TRANSITIONS as EFFECT_TRANSITIONS,
+    FAILED as FAILED,
+    MAX_DURATION_MS as MAX_DURATION_MS,
+    MAX_SEQUENCE as MAX_SEQUENCE,
+    PROCESS_LEASE_SCHEMA_VERSION as PROCESS_LEASE_SCHEMA_VERSION,
+    RESUMED as RESUMED,
+    SCOPE_TRANSITIONS as SCOPE_TRANSITIONS,
+    SIGNAL_PREFIX as SIGNAL_PREFIX,
+    SLEPT as SLEPT,
+    WAITING as WAITING,
     AwaitEventCommand as AwaitEventCommand,
     AwaitEventOutcome as AwaitEventOutcome,
     AwaitProcess as AwaitProcess,
-    CANCELLED as CANCELLED,
-    CANCEL_REQUESTED as CANCEL_REQUESTED,
-    COMPLETED as COMPLETED,
-    CORE_EVENT_TYPES as CORE_EVENT_TYPES,
     CancelProcess as CancelProcess,
     CausalRef as CausalRef,
     CompletedToolCall as CompletedToolCall,
@@ -33,7 +46,6 @@ from .model import (
     DurabilityTier as DurabilityTier,
     DurableStepCommand as DurableStepCommand,
     DurableStepOutcome as DurableStepOutcome,
-    EFFECT_TRANSITIONS as EFFECT_TRANSITIONS,
     EffectCausalRef as EffectCausalRef,
     EffectCommand as EffectCommand,
     EffectEnvelope as EffectEnvelope,
@@ -50,7 +62,6 @@ from .model import (
     EventIdentityDedupe as EventIdentityDedupe,
     EventWait as EventWait,
     ExternalInput as ExternalInput,
-    FAILED as FAILED,
     FailTurn as FailTurn,
     FinishTurn as FinishTurn,
     FunctionInput as FunctionInput,
@@ -63,26 +74,26 @@ from .model import (
     JsonObject as JsonObject,
     JsonValue as JsonValue,
     ListProcesses as ListProcesses,
-    MAX_DURATION_MS as MAX_DURATION_MS,
     Ok as Ok,
-    PROCESS_LEASE_SCHEMA_VERSION as PROCESS_LEASE_SCHEMA_VERSION,
     PayloadSelector as PayloadSelector,
     PluginError as PluginError,
     PluginReason as PluginReason,
     PointerSelector as PointerSelector,
     PreparedToolCall as PreparedToolCall,
     PresentSelector as PresentSelector,
-    ProcessAwaitOutput as ProcessAwaitOutput,
     ProcessAwaited as ProcessAwaited,
-    ProcessCancelRequested as ProcessCancelRequested,
+    ProcessAwaitOutput as ProcessAwaitOutput,
     ProcessCancellation as ProcessCancellation,
     ProcessCancelled as ProcessCancelled,
+    ProcessCancelRequested as ProcessCancelRequested,
     ProcessCausalRef as ProcessCausalRef,
     ProcessCommand as ProcessCommand,
     ProcessCompleted as ProcessCompleted,
     ProcessEffectCommand as ProcessEffectCommand,
     ProcessEffectOutcome as ProcessEffectOutcome,
     ProcessEndWait as ProcessEndWait,
+    ProcessesListed as ProcessesListed,
+    ProcessesTransferred as ProcessesTransferred,
     ProcessEvent as ProcessEvent,
     ProcessEventAppendRequest as ProcessEventAppendRequest,
     ProcessEventAppendResult as ProcessEventAppendResult,
@@ -112,8 +123,8 @@ from .model import (
     ProcessScope as ProcessScope,
     ProcessSessionDeleteReport as ProcessSessionDeleteReport,
     ProcessSignalled as ProcessSignalled,
-    ProcessStartGrant as ProcessStartGrant,
     ProcessStarted as ProcessStarted,
+    ProcessStartGrant as ProcessStartGrant,
     ProcessStatus as ProcessStatus,
     ProcessStatusFilter as ProcessStatusFilter,
     ProcessSubject as ProcessSubject,
@@ -126,21 +137,16 @@ from .model import (
     ProcessWakeDedupeKey as ProcessWakeDedupeKey,
     ProcessWakeDelivery as ProcessWakeDelivery,
     ProcessWakeSpec as ProcessWakeSpec,
-    ProcessesListed as ProcessesListed,
-    ProcessesTransferred as ProcessesTransferred,
     QueueDrainScope as QueueDrainScope,
-    RESUMED as RESUMED,
     Replay as Replay,
+    RerunDisposition as RerunDisposition,
     Result as Result,
     RuntimeOperationScope as RuntimeOperationScope,
-    SCOPE_TRANSITIONS as SCOPE_TRANSITIONS,
-    SIGNAL_PREFIX as SIGNAL_PREFIX,
-    SLEPT as SLEPT,
     ScopeSignal as ScopeSignal,
     ScopeState as ScopeState,
     SelectorDedupe as SelectorDedupe,
-    SessionDeleteScope as SessionDeleteScope,
     SessionDeleted as SessionDeleted,
+    SessionDeleteScope as SessionDeleteScope,
     SessionNodeCausalRef as SessionNodeCausalRef,
     SessionNodeSubject as SessionNodeSubject,
     SessionOriginator as SessionOriginator,
@@ -172,11 +178,11 @@ from .model import (
     TransferProcesses as TransferProcesses,
     TurnCausalRef as TurnCausalRef,
     TurnScope as TurnScope,
-    WAITING as WAITING,
     WaitKind as WaitKind,
     WaitState as WaitState,
     WaitTimedOut as WaitTimedOut,
     WireError as WireError,
+    _late,
     canonical_json as canonical_json,
     dumps as dumps,
     from_json as from_json,
@@ -194,16 +200,39 @@ from .stores.memory import (
     MemoryProcessRegistry as MemoryProcessRegistry,
     MemoryRegistryStatistics as MemoryRegistryStatistics,
 )
+from .worker import (
+    ChildProcess as ChildProcess,
+    ContextParts as ContextParts,
+    ProcessCancelledError as ProcessCancelledError,
+    ProcessContext as ProcessContext,
+    ProcessDefinition as ProcessDefinition,
+    ProcessDefinitions as ProcessDefinitions,
+    ProcessEventStream as ProcessEventStream,
+    ProcessFailedError as ProcessFailedError,
+    ProcessFunction as ProcessFunction,
+    ProcessHandle as ProcessHandle,
+    ProcessNursery as ProcessNursery,
+    ProcessNurseryManager as ProcessNurseryManager,
+    ProcessWorkRunner as ProcessWorkRunner,
+    Runtime as Runtime,
+    RuntimeParts as RuntimeParts,
+    StartRequest as StartRequest,
+    WorkerOptions as WorkerOptions,
+    WorkerStatistics as WorkerStatistics,
+)
 
 if TYPE_CHECKING:
+    from .kernel import llm_request_spec as llm_request_spec
     from .model import (
+        DOCUMENT_MEDIA_TYPES as DOCUMENT_MEDIA_TYPES,
+        IMAGE_MEDIA_TYPES as IMAGE_MEDIA_TYPES,
+        MEDIA_TYPES as MEDIA_TYPES,
         AttachmentCreateMeta as AttachmentCreateMeta,
         AttachmentRef as AttachmentRef,
         CheckpointCommand as CheckpointCommand,
         CheckpointDelivery as CheckpointDelivery,
         CheckpointKind as CheckpointKind,
         CheckpointOutcome as CheckpointOutcome,
-        DOCUMENT_MEDIA_TYPES as DOCUMENT_MEDIA_TYPES,
         DirectCommand as DirectCommand,
         DirectOutcome as DirectOutcome,
         ExecCodeCommand as ExecCodeCommand,
@@ -211,7 +240,6 @@ if TYPE_CHECKING:
         ExecResponse as ExecResponse,
         ExecutionSurfaceSync as ExecutionSurfaceSync,
         GenerationOptions as GenerationOptions,
-        IMAGE_MEDIA_TYPES as IMAGE_MEDIA_TYPES,
         ImageBlock as ImageBlock,
         JsonObjectOutput as JsonObjectOutput,
         JsonSchemaOutput as JsonSchemaOutput,
@@ -231,7 +259,6 @@ if TYPE_CHECKING:
         LlmToolChoice as LlmToolChoice,
         LlmToolSpec as LlmToolSpec,
         LlmUsage as LlmUsage,
-        MEDIA_TYPES as MEDIA_TYPES,
         ReasoningBlock as ReasoningBlock,
         SyncExecutionSurfaceCommand as SyncExecutionSurfaceCommand,
         SyncExecutionSurfaceOutcome as SyncExecutionSurfaceOutcome,
@@ -244,14 +271,16 @@ if TYPE_CHECKING:
         TurnCause as TurnCause,
         is_durable_media_type as is_durable_media_type,
     )
+else:
 
-
-def __getattr__(name: str) -> object:
-    # The names of model turns are loaded when they are first asked for.
-    if name in _model.TURN_NAMES:
-        return getattr(_model, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        # The names of model turns are loaded when they are first asked for.
+        if name in _late.TURN_NAMES:
+            return getattr(_model, name)
+        if name == "llm_request_spec":
+            return _kernel.llm_request_spec
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_model.TURN_NAMES})
+    return sorted({*globals(), *_late.TURN_NAMES, "llm_request_spec"})

@@ -311,7 +311,7 @@ class ProcessRegistry(ABC):
 
     @abstractmethod
     async def ack_wake(self, process_id: str, sequence: int) -> None:
-        """Acknowledge a wake event; again is no change."""
+        """Acknowledge a wake event; again, or for a number that is none, is no change."""
 
     @abstractmethod
     async def wait_event_after(
@@ -322,6 +322,10 @@ class ProcessRegistry(ABC):
     @abstractmethod
     async def wait_event_nth(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent:
         """Wait for the event of a type that is number ``ordinal`` (from 1) of that type."""
+
+    @abstractmethod
+    async def wait_next_event(self, process_id: str, after_sequence: int) -> ProcessEvent:
+        """Wait for the event with the number after ``after_sequence``, of whatever type."""
 
     @abstractmethod
     async def await_process(self, process_id: str) -> ProcessAwaitOutput:

@@ -24,12 +24,10 @@ SDIST = (
 
 
 def package_files() -> set[str]:
-    package = CHECKOUT / "lash_trio"
-    return {
-        path.relative_to(CHECKOUT).as_posix()
-        for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    files = (CHECKOUT / "lash_trio").rglob("*")
+    names = {path.relative_to(CHECKOUT).as_posix() for path in files if path.is_file()}
+    # Caches of Python and of tools are no part of it.
+    return {name for name in names if "/." not in name and "__pycache__" not in name}
 
 
 def check_wheel(path: Path) -> list[str]:

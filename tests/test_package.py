@@ -61,25 +61,6 @@ def public_names(face: str) -> list[str]:
 FACES = find_faces()
 
 
-#: What a program that only imports the core must not pay for, nor need.
-HEAVY = (
-    "apsw",
-    "click",
-    "hypothesis",
-    "psycopg",
-    "pytest",
-    "rich",
-    "sqlite3",
-)
-
-
-def find_faces() -> list[str]:
-    """The public modules: no part of their dotted name starts with an underscore."""
-    below = pkgutil.walk_packages(lash_trio.__path__, "lash_trio.")
-    names = ["lash_trio", *(module.name for module in below)]
-    return [name for name in names if "._" not in name]
-
-
 def run_python(*arguments: str, cwd: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-I", *arguments],
@@ -89,6 +70,12 @@ def run_python(*arguments: str, cwd: Path) -> str:
         cwd=cwd,
     )
     return done.stdout
+
+
+def test_public_names_are_found_however_they_are_offered() -> None:
+    assert {"EffectScope", "LocalExecutor"} <= set(public_names("lash_trio"))
+    assert "ProcessRegistry" in public_names("lash_trio.abc")
+    assert "LlmRequest" in public_names("lash_trio.model"), "one that is loaded late"
 
 
 def test_importing_the_core_imports_nothing_heavy(tmp_path: Path) -> None:

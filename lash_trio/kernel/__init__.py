@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._clock import SystemClock as SystemClock, TrioClock as TrioClock
+from ._durability import StoreFacet as StoreFacet, require_durable_store as require_durable_store
 from ._effect import StartedEffect as StartedEffect
-from ._effects import milliseconds as milliseconds
+from ._effects import (
+    EventToAwait as EventToAwait,
+    effect_envelope as effect_envelope,
+    milliseconds as milliseconds,
+)
 from ._executor import LocalExecutor as LocalExecutor
 from ._inline import (
     InlineEffectController as InlineEffectController,
@@ -20,4 +27,21 @@ from ._process_control import (
     run_process_command as run_process_command,
 )
 from ._scope import ScopedEffectController as ScopedEffectController
-from ._waits import END as END, EventWaiters as EventWaiters, WaitSlot as WaitSlot
+from ._waits import (
+    END as END,
+    EventWaiters as EventWaiters,
+    WaitSlot as WaitSlot,
+    any_event as any_event,
+)
+
+if TYPE_CHECKING:
+    from ._attachments import llm_request_spec as llm_request_spec
+else:
+
+    def __getattr__(name: str) -> object:
+        # Model requests are loaded late: see lash_trio.model.
+        if name == "llm_request_spec":
+            from ._attachments import llm_request_spec
+
+            return llm_request_spec
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -47,6 +47,16 @@ class EventToAwait:
         """Names the event: ``process:<id>:<type>:<ordinal>``."""
         return f"process:{self.process_id}:{self.event_type}:{self.ordinal}"
 
+    def executor(self) -> LocalExecutor:
+        """Serves the effect that waits for it."""
+        return LocalExecutor.await_process_event(
+            key=self.key,
+            registry=self.registry,
+            process_id=self.process_id,
+            event_type=self.event_type,
+            event_ordinal=self.ordinal,
+        )
+
 
 def milliseconds(seconds: float, what: str) -> int:
     """Seconds as whole milliseconds, rounded up.
@@ -63,7 +73,7 @@ def milliseconds(seconds: float, what: str) -> int:
 def sleep_effect(scope: EffectScope, key: str, seconds: float) -> Effect:
     """A sleep."""
     command = EffectCommand.sleep(milliseconds(seconds, "a sleep"))
-    return _envelope(scope, key, command), LocalExecutor.sleep()
+    return effect_envelope(scope, key, command), LocalExecutor.sleep()
 
 
 def step_effect(
@@ -98,7 +108,7 @@ def step_effect(
         return DurableStepOutcome(value=_step_value(name, value))
 
     command = EffectCommand.durable_step(name, arguments)
-    return _envelope(scope, key, command), LocalExecutor.call(run)
+    return effect_envelope(scope, key, command), LocalExecutor.call(run)
 
 
 def await_event_effect(scope: EffectScope, key: str, awaited: EventToAwait) -> Effect:
@@ -107,25 +117,19 @@ def await_event_effect(scope: EffectScope, key: str, awaited: EventToAwait) -> E
     command = EffectCommand.await_event(
         awaited.key, None if timeout is None else milliseconds(timeout, "a timeout")
     )
-    executor = LocalExecutor.await_process_event(
-        key=awaited.key,
-        registry=awaited.registry,
-        process_id=awaited.process_id,
-        event_type=awaited.event_type,
-        event_ordinal=awaited.ordinal,
-    )
-    return _envelope(scope, key, command), executor
+    return effect_envelope(scope, key, command), awaited.executor()
 
 
 def process_effect(
     scope: EffectScope, key: str, registry: ProcessRegistry, command: ProcessCommand
 ) -> Effect:
     """A command of the process plane."""
-    envelope = _envelope(scope, key, EffectCommand.process(command))
+    envelope = effect_envelope(scope, key, EffectCommand.process(command))
     return envelope, LocalExecutor.process_control(registry)
 
 
-def _envelope(scope: EffectScope, key: str, command: EffectCommand) -> EffectEnvelope:
+def effect_envelope(scope: EffectScope, key: str, command: EffectCommand) -> EffectEnvelope:
+    """The envelope of a command in a scope, under a replay key that names it too."""
     where = InvocationScope(session_id=scope.session_id or scope.id, turn_id=scope.turn_id)
     return EffectEnvelope(
         invocation=Invocation.effect(where, key, command.kind, key), command=command

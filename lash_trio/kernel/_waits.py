@@ -18,12 +18,22 @@ from typing import TypeAlias, TypeVar
 import attrs
 import trio
 
+from ..model import ProcessEvent
+
 T = TypeVar("T")
 
 WaitSlot: TypeAlias = "tuple[str, int]"
-"""An event type and an ordinal of it, from 1; :data:`END` for the end of the process."""
+"""An event type and an ordinal of it, from 1.
+
+Or, under an empty type, a sequence number: see :data:`END` and :func:`any_event`.
+"""
 
 END: WaitSlot = ("", 0)
+
+
+def any_event(sequence: int) -> WaitSlot:
+    """The slot of the event with a number, of whatever type."""
+    return ("", sequence)
 
 
 @attrs.define
@@ -58,6 +68,12 @@ class EventWaiters:
                 if not slots:
                     del self._parked[process_id]
                 parked.opened.set()
+
+    def notify_event(self, event: ProcessEvent, ordinal: int) -> None:
+        """Wake who waits for an event that was appended, number ``ordinal`` of its type."""
+        if event.process_id in self._parked:
+            self.notify(event.process_id, (event.event_type, ordinal))
+            self.notify(event.process_id, any_event(event.sequence))
 
     def notify_process(self, process_id: str) -> None:
         """Wake all who are parked at a process: something changed, it is not known what."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from . import _late
 from ._append import (
     AppendTarget as AppendTarget,
     DeclaredType as DeclaredType,
@@ -20,10 +21,10 @@ from ._await_output import (
     ProcessSuccess as ProcessSuccess,
 )
 from ._command import (
+    MAX_DURATION_MS as MAX_DURATION_MS,
     AwaitEventCommand as AwaitEventCommand,
     DurableStepCommand as DurableStepCommand,
     EffectCommand as EffectCommand,
-    MAX_DURATION_MS as MAX_DURATION_MS,
     ProcessEffectCommand as ProcessEffectCommand,
     SleepCommand as SleepCommand,
 )
@@ -35,9 +36,9 @@ from ._converter import (
 )
 from ._effect_state import (
     EFFECT_TRANSITIONS as EFFECT_TRANSITIONS,
+    SCOPE_TRANSITIONS as SCOPE_TRANSITIONS,
     EffectSignal as EffectSignal,
     EffectState as EffectState,
-    SCOPE_TRANSITIONS as SCOPE_TRANSITIONS,
     ScopeSignal as ScopeSignal,
     ScopeState as ScopeState,
 )
@@ -57,6 +58,7 @@ from ._errors import (
     WireError as WireError,
 )
 from ._event import (
+    MAX_SEQUENCE as MAX_SEQUENCE,
     PLAIN_SEMANTICS as PLAIN_SEMANTICS,
     ProcessEvent as ProcessEvent,
     ProcessEventAppendRequest as ProcessEventAppendRequest,
@@ -67,14 +69,17 @@ from ._event import (
     ProcessWakeDelivery as ProcessWakeDelivery,
 )
 from ._event_type import (
-    CANCELLED as CANCELLED,
     CANCEL_REQUESTED as CANCEL_REQUESTED,
+    CANCELLED as CANCELLED,
     COMPLETED as COMPLETED,
     CORE_EVENT_TYPES as CORE_EVENT_TYPES,
+    FAILED as FAILED,
+    RESUMED as RESUMED,
+    SIGNAL_PREFIX as SIGNAL_PREFIX,
+    WAITING as WAITING,
     ConstantDedupe as ConstantDedupe,
     ConstantSelector as ConstantSelector,
     EventIdentityDedupe as EventIdentityDedupe,
-    FAILED as FAILED,
     PayloadSelector as PayloadSelector,
     PointerSelector as PointerSelector,
     PresentSelector as PresentSelector,
@@ -85,11 +90,8 @@ from ._event_type import (
     ProcessValueSelector as ProcessValueSelector,
     ProcessWakeDedupeKey as ProcessWakeDedupeKey,
     ProcessWakeSpec as ProcessWakeSpec,
-    RESUMED as RESUMED,
-    SIGNAL_PREFIX as SIGNAL_PREFIX,
     SelectorDedupe as SelectorDedupe,
     TemplateSelector as TemplateSelector,
-    WAITING as WAITING,
     signal_event_type as signal_event_type,
     signal_name_of as signal_name_of,
 )
@@ -129,9 +131,9 @@ from ._json import (
     text_hash as text_hash,
 )
 from ._lease import (
+    PROCESS_LEASE_SCHEMA_VERSION as PROCESS_LEASE_SCHEMA_VERSION,
     LeaseClaim as LeaseClaim,
     LeaseState as LeaseState,
-    PROCESS_LEASE_SCHEMA_VERSION as PROCESS_LEASE_SCHEMA_VERSION,
     ProcessLease as ProcessLease,
     ProcessLeaseCompletion as ProcessLeaseCompletion,
     check_fence as check_fence,
@@ -145,14 +147,15 @@ from ._materialize import (
     select_value as select_value,
 )
 from ._outcome import (
+    SLEPT as SLEPT,
     AwaitEventOutcome as AwaitEventOutcome,
     DurableStepOutcome as DurableStepOutcome,
     EffectOutcome as EffectOutcome,
     ProcessOutcome as ProcessOutcome,
-    SLEPT as SLEPT,
     SleepOutcome as SleepOutcome,
 )
 from ._process import (
+    TERMINAL_STATUS as TERMINAL_STATUS,
     EventWait as EventWait,
     ExternalInput as ExternalInput,
     FunctionInput as FunctionInput,
@@ -173,11 +176,11 @@ from ._process import (
     ProcessRunning as ProcessRunning,
     ProcessStatus as ProcessStatus,
     ProcessStatusFilter as ProcessStatusFilter,
+    RerunDisposition as RerunDisposition,
     SessionOriginator as SessionOriginator,
     SessionTurnInput as SessionTurnInput,
     SignalWait as SignalWait,
     SleepWait as SleepWait,
-    TERMINAL_STATUS as TERMINAL_STATUS,
     ToolCallInput as ToolCallInput,
     WaitKind as WaitKind,
     WaitState as WaitState,
@@ -191,11 +194,11 @@ from ._process_command import (
     ProcessCancelRequested as ProcessCancelRequested,
     ProcessCommand as ProcessCommand,
     ProcessEffectOutcome as ProcessEffectOutcome,
+    ProcessesListed as ProcessesListed,
+    ProcessesTransferred as ProcessesTransferred,
     ProcessGrantEntry as ProcessGrantEntry,
     ProcessSignalled as ProcessSignalled,
     ProcessStarted as ProcessStarted,
-    ProcessesListed as ProcessesListed,
-    ProcessesTransferred as ProcessesTransferred,
     SessionDeleted as SessionDeleted,
     SignalProcess as SignalProcess,
     StartProcess as StartProcess,
@@ -252,13 +255,13 @@ from ._tool import (
 # importing lash_trio must not take much longer than importing trio.
 if TYPE_CHECKING:
     from ._attachment import (
-        AttachmentCreateMeta as AttachmentCreateMeta,
-        AttachmentRef as AttachmentRef,
         DOCUMENT_MEDIA_TYPES as DOCUMENT_MEDIA_TYPES,
         IMAGE_MEDIA_TYPES as IMAGE_MEDIA_TYPES,
+        MEDIA_TYPES as MEDIA_TYPES,
+        AttachmentCreateMeta as AttachmentCreateMeta,
+        AttachmentRef as AttachmentRef,
         LlmAttachment as LlmAttachment,
         LlmAttachmentSpec as LlmAttachmentSpec,
-        MEDIA_TYPES as MEDIA_TYPES,
         is_durable_media_type as is_durable_media_type,
     )
     from ._llm import (
@@ -305,62 +308,12 @@ if TYPE_CHECKING:
         ToolCallCommand as ToolCallCommand,
         ToolCallEffectOutcome as ToolCallEffectOutcome,
     )
+else:
 
-TURN_NAMES = {
-    "AttachmentCreateMeta": "_attachment",
-    "AttachmentRef": "_attachment",
-    "DOCUMENT_MEDIA_TYPES": "_attachment",
-    "IMAGE_MEDIA_TYPES": "_attachment",
-    "LlmAttachment": "_attachment",
-    "LlmAttachmentSpec": "_attachment",
-    "MEDIA_TYPES": "_attachment",
-    "is_durable_media_type": "_attachment",
-    "GenerationOptions": "_llm",
-    "ImageBlock": "_llm",
-    "JsonObjectOutput": "_llm",
-    "JsonSchemaOutput": "_llm",
-    "LlmCallError": "_llm",
-    "LlmContentBlock": "_llm",
-    "LlmMessage": "_llm",
-    "LlmOutputSpec": "_llm",
-    "LlmRequest": "_llm",
-    "LlmRequestSpec": "_llm",
-    "LlmResponse": "_llm",
-    "LlmRole": "_llm",
-    "LlmTerminalReason": "_llm",
-    "LlmToolChoice": "_llm",
-    "LlmToolSpec": "_llm",
-    "LlmUsage": "_llm",
-    "ReasoningBlock": "_llm",
-    "TextBlock": "_llm",
-    "ToolCallBlock": "_llm",
-    "ToolResultBlock": "_llm",
-    "CheckpointDelivery": "_turn",
-    "CheckpointKind": "_turn",
-    "ExecResponse": "_turn",
-    "ExecutionSurfaceSync": "_turn",
-    "ToolCallRecord": "_turn",
-    "TurnCause": "_turn",
-    "CheckpointCommand": "_turn_effects",
-    "CheckpointOutcome": "_turn_effects",
-    "DirectCommand": "_turn_effects",
-    "DirectOutcome": "_turn_effects",
-    "ExecCodeCommand": "_turn_effects",
-    "ExecCodeOutcome": "_turn_effects",
-    "LlmCallCommand": "_turn_effects",
-    "LlmCallOutcome": "_turn_effects",
-    "SyncExecutionSurfaceCommand": "_turn_effects",
-    "SyncExecutionSurfaceOutcome": "_turn_effects",
-    "ToolCallCommand": "_turn_effects",
-    "ToolCallEffectOutcome": "_turn_effects",
-}
-"""The names that are loaded late, with their modules."""
-
-
-def __getattr__(name: str) -> object:
-    module = TURN_NAMES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f".{module}", __name__), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        module = _late.TURN_NAMES.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f".{module}", __name__), name)
+        globals()[name] = value
+        return value

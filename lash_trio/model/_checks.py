@@ -1,8 +1,65 @@
-"""Validators that several classes share."""
+"""Validators that several classes share: what they refuse can only be a bug."""
 
 from __future__ import annotations
 
-from attrs.validators import instance_of
+from collections.abc import Callable
+from typing import TypeVar
 
-IS_TUPLE = instance_of(tuple)
-"""Frozen objects hold tuples: a list could change under them."""
+import attrs
+from attrs.validators import optional as optional
+
+from ._errors import InvalidValueError
+from ._json import shown
+
+FieldT = TypeVar("FieldT")
+
+
+def instance_of(kind: type[FieldT]) -> Callable[[object, attrs.Attribute[FieldT], FieldT], None]:
+    """The field must be an instance of a class."""
+
+    def check(_: object, field: attrs.Attribute[FieldT], value: FieldT) -> None:
+        if not isinstance(value, kind):
+            raise InvalidValueError(f"expected {field.name} to be {_a(kind)}, got {shown(value)}")
+
+    return check
+
+
+def tuple_of(
+    kind: type[FieldT],
+) -> Callable[[object, attrs.Attribute[tuple[FieldT, ...]], tuple[FieldT, ...]], None]:
+    """The field must be a tuple of such items: a list could change under a frozen object."""
+
+    def check(
+        _: object, field: attrs.Attribute[tuple[FieldT, ...]], value: tuple[FieldT, ...]
+    ) -> None:
+        if type(value) is not tuple:
+            raise InvalidValueError(f"expected {field.name} to be a tuple, got {shown(value)}")
+        for number, item in enumerate(value):
+            if not isinstance(item, kind):
+                raise InvalidValueError(
+                    f"expected item {number} of {field.name} to be {_a(kind)}, got {shown(item)}"
+                )
+
+    return check
+
+
+def at_least(minimum: int) -> Callable[[object, attrs.Attribute[int], int], None]:
+    """The field must be an integer, not a truth value, and not below ``minimum``."""
+
+    def check(_: object, field: attrs.Attribute[int], value: int) -> None:
+        if type(value) is not int or value < minimum:
+            raise InvalidValueError(
+                f"expected {field.name} to be an integer of at least {minimum}, got {shown(value)}"
+            )
+
+    return check
+
+
+def _a(kind: type) -> str:
+    return f"{'an' if kind.__name__[0] in 'AEIOaeio' else 'a'} {kind.__name__}"
+
+
+def IS_TUPLE(_: object, field: attrs.Attribute[tuple[object, ...]], value: object) -> None:
+    """Going away."""
+    if type(value) is not tuple:
+        raise InvalidValueError(f"expected {field.name} to be a tuple, got {shown(value)}")

@@ -36,6 +36,8 @@ class EffectErrorCode(StrEnum):
     STEP_FAILED = "durable_step_failed"
     PLUGIN = "plugin"
     RUNTIME_STORE = "runtime_store"
+    PROCESS_FAILED = "process_failed"
+    PROCESS_CANCELLED = "process_cancelled"
     INVALID_JSON = "invalid_json"
     INVALID_VALUE = "invalid_value"
     UNKNOWN_TAG = "unknown_tag"

@@ -42,6 +42,9 @@ class ProcessEventSemantics:
     wake: ProcessWake | None = None
 
 
+MAX_SEQUENCE = 2**63 - 1
+"""More than any event's number: ``count_events_through`` then counts all."""
+
 PLAIN_SEMANTICS = ProcessEventSemantics()
 """Of an event that is in the log and nothing more."""
 

@@ -4,6 +4,10 @@ Canonical JSON here means: keys sorted by code point, no white space, UTF-8,
 integers exact, floats in their shortest round-trip form, no NaN and no
 infinity, string keys only.  CPython's own encoder does all of that once the
 value is known to be plain JSON, so that is all this module checks.
+
+Integers may be as long as the interpreter is set to convert, 4300 digits unless
+:func:`sys.set_int_max_str_digits` says otherwise: the limit is CPython's guard
+against input that takes quadratic time, and it is the application's to lift.
 """
 
 from __future__ import annotations
@@ -16,21 +20,31 @@ from typing import NoReturn, TypeAlias
 
 from ._errors import EffectErrorCode, WireError
 
-JsonValue: TypeAlias = (
-    None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
-)
+JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
 """Anything JSON can say."""
 JsonObject: TypeAlias = dict[str, JsonValue]
 """A JSON object."""
 
-_ATOMS = frozenset({type(None), bool, int, str})
+MAX_DEPTH = 200
+"""How many lists and objects a value may have inside each other.
+
+A fixed number, well below the interpreter's limit of recursion: whether a value is
+refused must not depend on where in a program it is looked at, nor on the platform.
+"""
+MAX_DOCUMENT_DEPTH = 256
+"""The same of a whole document: a value, and the objects of the model around it."""
+
+# CPython converts integers of up to 640 digits whatever its limit is set to.
+_HIGHEST = 10**640
+_LOWEST = -_HIGHEST
 
 
-def copy_json(value: object) -> JsonValue:
+def copy_json(value: object, max_depth: int = MAX_DEPTH) -> JsonValue:
     """Return a deep copy of a plain JSON value.
 
     Args:
         value: None, bool, int, float, str, and lists, tuples and dicts of them.
+        max_depth: how many lists and objects may be inside each other.
 
     Returns:
         The copy; tuples have become lists, as they would on the wire.
@@ -38,31 +52,45 @@ def copy_json(value: object) -> JsonValue:
     Raises:
         WireError: code ``invalid_json``, for anything JSON cannot say exactly: a
             NaN or an infinity, a key that is no string, another type, text with
-            lone surrogates, nesting too deep or in a circle.
+            lone surrogates, integers of more digits than this interpreter
+            converts, nesting too deep or in a circle.
     """
     try:
-        return _copy(value)
+        return _copy(value, max_depth)
     except RecursionError:
-        _refuse("the value is nested too deeply, or contains itself")
+        # The limit on the depth comes first, unless the caller is deep itself.
+        _refuse("the value is nested too deeply for what is left of the stack")
 
 
-def _copy(value: object) -> JsonValue:
+def _copy(value: object, room: int) -> JsonValue:
     kind = type(value)
     if kind is dict:
+        if not room:
+            _refuse_depth()
+        room -= 1
         copied: dict[str, JsonValue] = {}
         for key, item in value.items():  # type: ignore[attr-defined]
             if type(key) is not str:
-                _refuse(f"object keys must be strings, got {key!r} ({type(key).__name__})")
-            _check_text(key)
-            copied[key] = _copy(item)
+                _refuse(f"object keys must be strings, got {shown(key)}")
+            if not key.isascii():
+                _check_text(key)
+            copied[key] = _copy(item, room)
         return copied
     if kind is str:
-        _check_text(value)  # type: ignore[arg-type]
+        if not value.isascii():  # type: ignore[attr-defined]
+            _check_text(value)  # type: ignore[arg-type]
         return value  # type: ignore[return-value]
-    if kind in _ATOMS:
+    if kind is int:
+        if not _LOWEST < value < _HIGHEST:  # type: ignore[operator]
+            _check_digits(value)  # type: ignore[arg-type]
+        return value  # type: ignore[return-value]
+    if value is None or kind is bool:
         return value  # type: ignore[return-value]
     if kind is list or kind is tuple:
-        return [_copy(item) for item in value]  # type: ignore[attr-defined]
+        if not room:
+            _refuse_depth()
+        room -= 1
+        return [_copy(item, room) for item in value]  # type: ignore[attr-defined]
     if kind is float:
         if not math.isfinite(value):  # type: ignore[arg-type]
             _refuse(f"numbers must be finite, got {value!r}")
@@ -71,12 +99,30 @@ def _copy(value: object) -> JsonValue:
 
 
 def _check_text(text: str) -> None:
-    if text.isascii():
-        return
     try:
         text.encode()
     except UnicodeEncodeError as error:
         _refuse(f"text must be valid Unicode, got a lone surrogate at {error.start}")
+
+
+def _check_digits(number: int) -> None:
+    try:
+        str(number)
+    except ValueError as error:
+        _refuse(f"an integer is too long for this interpreter: {error}")
+
+
+def _refuse_depth() -> NoReturn:
+    _refuse("lists and objects are nested too deeply, or contain themselves")
+
+
+def shown(value: object, length: int = 80) -> str:
+    """A value for an error message: its type, and the beginning of its text."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number too long, a nesting too deep
+        return type(value).__name__
+    return f"{type(value).__name__} {text if len(text) <= length else text[: length - 3] + '...'}"
 
 
 def _refuse(message: str) -> NoReturn:
@@ -93,20 +139,25 @@ def canonical_json(value: object) -> str:
         Text with keys sorted by code point and no white space.
 
     Raises:
-        WireError: code ``invalid_json``, as for :func:`copy_json`, and for
-            integers of more digits than this interpreter converts.
+        WireError: code ``invalid_json``, as for :func:`copy_json`.
     """
     return dump_checked(copy_json(value))
 
 
 def dump_checked(value: JsonValue) -> str:
-    """Canonical JSON of a value that :func:`copy_json` has already returned."""
+    """Canonical JSON of a value that :func:`copy_json` has already returned.
+
+    Raises:
+        WireError: code ``invalid_json``, only where the stack is almost used up.
+    """
     try:
         return json.dumps(
             value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
         )
     except (ValueError, RecursionError) as error:
-        raise WireError(EffectErrorCode.INVALID_JSON, f"cannot be written as JSON: {error}") from error
+        raise WireError(
+            EffectErrorCode.INVALID_JSON, f"cannot be written as JSON: {error}"
+        ) from error
 
 
 def parse_json(text: str | bytes) -> JsonValue:
@@ -121,7 +172,8 @@ def parse_json(text: str | bytes) -> JsonValue:
     Raises:
         WireError: code ``invalid_json``, for text that is not JSON, is cut off,
             is not UTF-8, holds NaN or an infinity, repeats a key of an object,
-            or is nested too deeply.
+            has integers of more digits than this interpreter converts, or is
+            nested too deeply.
     """
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
@@ -132,7 +184,7 @@ def parse_json(text: str | bytes) -> JsonValue:
         raise
     except (ValueError, RecursionError) as error:
         raise WireError(EffectErrorCode.INVALID_JSON, f"expected JSON text: {error}") from error
-    return copy_json(value)
+    return copy_json(value, MAX_DOCUMENT_DEPTH)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -143,7 +195,7 @@ def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     value = dict(pairs)
     if len(value) != len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        _refuse(f"the key {twice!r} stands twice in one object")
+        _refuse(f"the key {shown(twice)} stands twice in one object")
     return value
 
 

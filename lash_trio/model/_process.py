@@ -55,6 +55,16 @@ class ToolCallInput(ProcessInput):
     call: PreparedToolCall
 
 
+class RerunDisposition(StrEnum):
+    """Whether a process whose owner is gone may be run again by another."""
+
+    RERUNNABLE = "rerunnable"
+    OWNER_BOUND = "owner_bound"
+    """Never: it ends as abandoned."""
+    EXTERNAL = "external"
+    """No worker runs it at all."""
+
+
 @attrs.frozen(kw_only=True)
 class FunctionInput(ProcessInput):
     """A registered definition with JSON arguments; the seed's compiled process."""
@@ -62,6 +72,9 @@ class FunctionInput(ProcessInput):
     tag: ClassVar[str] = "function"
     name: str
     args: JsonObject = attrs.field(factory=dict)
+    rerun: RerunDisposition = attrs.field(
+        default=RerunDisposition.RERUNNABLE, metadata={"omit_default": True}
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -26,6 +26,9 @@ class ProcessLog:
 
     Args:
         record: the new row.
+
+    Attributes:
+        wakes: wake events that nobody has acknowledged, by number and in its order.
     """
 
     def __init__(self, record: ProcessRecord) -> None:
@@ -38,8 +41,7 @@ class ProcessLog:
         self.is_terminal = False
         self.lease = LeaseState()
         self.events: list[ProcessEvent] = []
-        self.acked_wakes: set[int] = set()
-        self.wake_sequences: list[int] = []
+        self.wakes: dict[int, ProcessEvent] = {}
         self._record = record
         self._updated_at_ms = record.updated_at_ms
         self._sequences: dict[str, list[int]] = {}
@@ -75,7 +77,7 @@ class ProcessLog:
                 content_hash=prepared.content_hash, event=event
             )
         if event.semantics.wake is not None:
-            self.wake_sequences.append(event.sequence)
+            self.wakes[event.sequence] = event
         if prepared.status is not None:
             self.is_terminal = True
             self._record = attrs.evolve(self.record, status=prepared.status, wait=None)

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from ...abc import Clock, ProcessRegistry
-from ...kernel import END, EventWaiters, TrioClock
+from ...kernel import END, EventWaiters, TrioClock, any_event
 from ...model import (
     InvalidValueError,
     LeaseClaim,
@@ -187,23 +187,24 @@ class MemoryProcessRegistry(ProcessRegistry):
 
     async def wake_events_after(self, process_id: str, after_sequence: int) -> list[ProcessEvent]:
         await trio.lowlevel.checkpoint()
-        log = self._log(process_id)
-        return [
-            log.events[sequence - 1]
-            for sequence in log.wake_sequences
-            if sequence > after_sequence and sequence not in log.acked_wakes
-        ]
+        wakes = self._log(process_id).wakes
+        return [event for event in wakes.values() if event.sequence > after_sequence]
 
     async def ack_wake(self, process_id: str, sequence: int) -> None:
         await trio.lowlevel.checkpoint()
-        self._log(process_id).acked_wakes.add(sequence)
+        self._log(process_id).wakes.pop(sequence, None)
 
     async def wait_event_after(
         self, process_id: str, event_type: str, after_sequence: int
     ) -> ProcessEvent:
-        # The first event after a number is the one with the next ordinal.
-        ordinal = self._log(process_id).count_through(event_type, after_sequence) + 1
-        return await self.wait_event_nth(process_id, event_type, ordinal)
+        # The first event after a number is mostly the one with the next ordinal; not
+        # where the log has yet to reach the number, so that more have to go by.
+        ordinal = self._log(process_id).count_through(event_type, after_sequence)
+        while True:
+            ordinal += 1
+            event = await self.wait_event_nth(process_id, event_type, ordinal)
+            if event.sequence > after_sequence:
+                return event
 
     async def wait_event_nth(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent:
         log = self._log(process_id)
@@ -224,6 +225,15 @@ class MemoryProcessRegistry(ProcessRegistry):
             return log.nth(event_type, ordinal)
 
         return await self._waiters.wait(process_id, (event_type, ordinal), look)
+
+    async def wait_next_event(self, process_id: str, after_sequence: int) -> ProcessEvent:
+        log = self._log(process_id)
+        sequence = max(after_sequence, 0) + 1
+
+        async def look() -> ProcessEvent | None:
+            return log.events[sequence - 1] if sequence < log.next_sequence else None
+
+        return await self._waiters.wait(process_id, any_event(sequence), look)
 
     async def await_process(self, process_id: str) -> ProcessAwaitOutput:
         log = self._log(process_id)
@@ -363,7 +373,7 @@ class MemoryProcessRegistry(ProcessRegistry):
         prepared = prepare_append(log, request, log.recorded(request), log.next_sequence, now_ms)
         if not prepared.replayed:
             ordinal = log.write(prepared)
-            self._waiters.notify(log.id, (request.event_type, ordinal))
+            self._waiters.notify_event(prepared.event, ordinal)
             if prepared.status is not None:
                 del self._running[log.id]
                 self._waiters.notify(log.id, END)

@@ -1,0 +1,1 @@
+"""What lash_trio costs, measured against what trio itself costs in the same run."""

@@ -1,0 +1,133 @@
+"""Calls in tasks of their own, whose ends are looked at without waiting for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeAlias, TypeVar, TypeVarTuple, Unpack
+
+import trio
+
+T = TypeVar("T")
+ArgsT = TypeVarTuple("ArgsT")
+
+Settle: TypeAlias = Callable[[], Awaitable[object]]
+"""Waits until every task is blocked and nothing is under way."""
+
+_ROUNDS = 20
+
+
+class Call(Generic[T]):
+    """One call in a task of its own."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.cancelled = False
+        self._scope = trio.CancelScope()
+        self._returned: list[T] = []
+        self._raised: Exception | None = None
+
+    def __repr__(self) -> str:
+        if not self.ended:
+            return "a call that goes on"
+        if self.cancelled:
+            return "a call that was cancelled"
+        return repr(self._returned[0] if self._returned else self._raised)
+
+    @property
+    def task_scope(self) -> trio.CancelScope:
+        """The cancel scope around the call."""
+        return self._scope
+
+    def cancel(self) -> None:
+        """Cancel the call from outside."""
+        self._scope.cancel()
+
+    def result(self) -> T:
+        """What it returned, or raises what it raised."""
+        if self._raised is not None:
+            raise self._raised
+        if not self._returned:
+            raise AssertionError(f"expected a call that has returned, got {self!r}")
+        return self._returned[0]
+
+    async def run(self, call: Callable[[], Awaitable[T]]) -> None:
+        """Make the call; its error stays here."""
+        try:
+            with self._scope:
+                self._returned.append(await call())
+        except Exception as error:
+            # The check asks for it with `result`.
+            self._raised = error
+        self.cancelled = self._scope.cancelled_caught
+        self.ended = True
+
+
+class Calls:
+    """Starts calls, and tells whether they go on."""
+
+    def __init__(self, nursery: trio.Nursery, settle: Settle) -> None:
+        self._nursery = nursery
+        self._settle = settle
+
+    def start(
+        self, function: Callable[[Unpack[ArgsT]], Awaitable[T]], *args: Unpack[ArgsT]
+    ) -> Call[T]:
+        """Start a call; it has made no step when this returns."""
+        call: Call[T] = Call()
+
+        async def made() -> T:
+            return await function(*args)
+
+        self._nursery.start_soon(call.run, made)
+        return call
+
+    async def parked(self, what: str, call: Call[T]) -> None:
+        """Expect a call to go on.
+
+        Raises:
+            AssertionError: it has ended.
+        """
+        await self._settle()
+        if call.ended:
+            raise AssertionError(f"expected {what} to go on waiting, got {call!r}")
+
+    async def ended(self, what: str, call: Call[T]) -> None:
+        """Expect a call to end, in whatever way.
+
+        Raises:
+            AssertionError: everything has come to rest and it still waits.
+        """
+        for _ in range(_ROUNDS):
+            if call.ended:
+                return
+            await self._settle()
+        raise AssertionError(f"expected {what} to end, got one that waits for ever")
+
+    async def served(self, what: str, call: Call[T]) -> T:
+        """Expect a call to return; raises what it raises.
+
+        Raises:
+            AssertionError: it waits still, or was cancelled.
+        """
+        await self.ended(what, call)
+        return call.result()
+
+    async def cancelled(self, what: str, call: Call[T]) -> None:
+        """Cancel a call and expect ``trio.Cancelled`` to come out of it.
+
+        Raises:
+            AssertionError: it goes on, or has ended otherwise.
+        """
+        call.cancel()
+        await self.ended(what, call)
+        if not call.cancelled:
+            raise AssertionError(f"expected {what} to raise trio.Cancelled, got {call!r}")
+
+
+@asynccontextmanager
+async def open_calls(settle: Settle) -> AsyncIterator[Calls]:
+    """Calls for the length of a block; those that go on at its end are cancelled."""
+    async with trio.open_nursery() as nursery:
+        yield Calls(nursery, settle)
+        nursery.cancel_scope.cancel()

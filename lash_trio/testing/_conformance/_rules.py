@@ -1,0 +1,93 @@
+"""What checks are made of: expectations, and telling which rule is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from ...model import EffectError, PluginError
+
+
+def expect(what: str, got: object, expected: object) -> None:
+    """Refuse a value that is not the expected one.
+
+    Raises:
+        AssertionError: they differ.
+    """
+    if got != expected:
+        raise AssertionError(f"expected {what} to be {expected!r}, got {got!r}")
+
+
+def expect_that(condition: bool, message: str) -> None:
+    """Refuse what is not so.
+
+    Raises:
+        AssertionError: with the message, which says what was expected and what came.
+    """
+    if not condition:
+        raise AssertionError(message)
+
+
+async def expect_refused(what: str, reason: str, call: Awaitable[object]) -> None:
+    """Await a call that a registry has to refuse.
+
+    Raises:
+        AssertionError: it is not refused, or for another reason.
+    """
+    try:
+        returned = await call
+    except PluginError as error:
+        expect(f"the reason for refusing {what}", error.reason, str(reason))
+    else:
+        raise AssertionError(
+            f"expected {what} to be refused with the reason {str(reason)!r}, got {returned!r}"
+        )
+
+
+async def expect_error(what: str, code: str, call: Awaitable[object]) -> EffectError:
+    """Await a call that has to end with an error; return the error.
+
+    Raises:
+        AssertionError: it returns, or the error has another code.
+    """
+    try:
+        returned = await call
+    except EffectError as error:
+        expect(f"the error code of {what}", error.code, str(code))
+        return error
+    raise AssertionError(f"expected {what} to end with the error {str(code)!r}, got {returned!r}")
+
+
+@contextmanager
+def named_rule(check: Callable[..., object]) -> Iterator[None]:
+    """Turn whatever goes wrong inside into an AssertionError that names the rule.
+
+    Args:
+        check: its name and the first line of its docstring are the rule.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Whatever is raised where a rule expects no error breaks the rule.  A
+        # cancellation is no Exception, so it passes untouched.
+        sentence = (check.__doc__ or "").partition("\n")[0]
+        raise AssertionError(
+            f"rule {check.__name__!r} is broken ({sentence}): {_story(error)}"
+        ) from error
+
+
+def _story(error: Exception) -> str:
+    first = next((leaf for leaf in _leaves(error) if isinstance(leaf, AssertionError)), None)
+    if first is not None:
+        return str(first)
+    leaf = next(_leaves(error))
+    return f"expected no error, got {type(leaf).__name__}: {leaf}"
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, or the error itself: nurseries raise groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
