@@ -12,6 +12,9 @@ from .kernel import (
     InlineEffectController as InlineEffectController,
     InlineEffectHost as InlineEffectHost,
     LocalExecutor as LocalExecutor,
+    ReplayController as ReplayController,
+    ReplayingEffectHost as ReplayingEffectHost,
+    ReplayOptions as ReplayOptions,
     ScopedEffectController as ScopedEffectController,
     StoreFacet as StoreFacet,
     SystemClock as SystemClock,
@@ -71,6 +74,7 @@ from .model import (
     InvalidValueError as InvalidValueError,
     Invocation as Invocation,
     InvocationScope as InvocationScope,
+    JournalEntry as JournalEntry,
     JsonObject as JsonObject,
     JsonValue as JsonValue,
     ListProcesses as ListProcesses,
@@ -197,6 +201,7 @@ from .model import (
 )
 from .stores.memory import (
     MemoryAttachmentStore as MemoryAttachmentStore,
+    MemoryEffectJournal as MemoryEffectJournal,
     MemoryProcessRegistry as MemoryProcessRegistry,
     MemoryRegistryStatistics as MemoryRegistryStatistics,
 )

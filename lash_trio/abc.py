@@ -7,7 +7,7 @@ Imports of this module: the model, and trio for the nursery that a host is given
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from .model import (
     EffectEnvelope,
     EffectOutcome,
     EffectScope,
+    JournalEntry,
     ProcessAwaitOutput,
     ProcessEvent,
     ProcessEventAppendRequest,
@@ -46,6 +47,7 @@ class Clock(Protocol):
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch; never less than before."""
+        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +66,7 @@ class LocalExecution(Protocol):
         Raises:
             EffectError: where this executor cannot do this effect, or has done one.
         """
+        ...
 
     def into_process(self) -> ProcessLocalExecution:
         """What it takes to run a process command.
@@ -72,6 +75,7 @@ class LocalExecution(Protocol):
             EffectError: code ``runtime_effect_local_executor_unavailable``, where this
                 is no executor of process commands.
         """
+        ...
 
 
 class EffectController(ABC):
@@ -159,7 +163,9 @@ class ScopedEffects(EffectController):
         return self.effect_scope.turn_id
 
     @abstractmethod
-    def start_effect(self, envelope: EffectEnvelope, local_executor: LocalExecution) -> EffectHandle:
+    def start_effect(
+        self, envelope: EffectEnvelope, local_executor: LocalExecution
+    ) -> EffectHandle:
         """Start an effect in the scope's nursery.
 
         Raises:
@@ -174,9 +180,10 @@ class ScopedEffects(EffectController):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Refuse new effects and wait for the running ones.
+        """Wait until no effect runs any more, and refuse all from then on.
 
-        Only for a scope of :meth:`EffectHost.scoped_in`; a block closes its own scope.
+        This is what leaving a block does.  Only for a scope of
+        :meth:`EffectHost.scoped_in`; a block closes its own scope.
 
         Always a checkpoint.
         """
@@ -417,6 +424,56 @@ class ProcessRegistry(ABC):
 
         Raises:
             PluginError: ``process_lease_lost``: nothing was written.
+        """
+
+
+class ScopeJournal(ABC):
+    """The journal of one opened scope, under the scope's lease."""
+
+    @property
+    @abstractmethod
+    def entries(self) -> Mapping[str, JournalEntry]:
+        """What was recorded before the scope was opened, by replay key; loaded once."""
+
+    @abstractmethod
+    async def record(self, entry: JournalEntry) -> JournalEntry:
+        """Write an entry, durably, before it returns.
+
+        An entry without an outcome (a due time) is completed by one with an outcome.
+        Apart from that the first entry of a key stays.
+
+        Returns:
+            The entry that the journal has now: this one, or the first one.
+
+        Raises:
+            EffectError: ``effect_scope_lease_lost``; nothing was written.
+            StoreError: the store failed; nothing was written.
+
+        Always a checkpoint.  Cancelled, it either did not begin or has finished.
+        """
+
+
+class EffectJournal(ABC):
+    """Keeps what effects returned, so that a second run gets it back."""
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """How long recorded outcomes last."""
+        return DurabilityTier.INLINE
+
+    @abstractmethod
+    def open_scope(
+        self, scope: EffectScope, owner_id: str
+    ) -> AbstractAsyncContextManager[ScopeJournal]:
+        """The journal of a scope, as an async context manager that holds its lease.
+
+        Args:
+            scope: whose journal.
+            owner_id: who writes it.
+
+        Raises:
+            EffectError: ``effect_scope_lease_held``, when it is entered while another
+                opening of the scope is alive.
         """
 
 

@@ -26,6 +26,11 @@ from ._process_control import (
     request_process_cancel as request_process_cancel,
     run_process_command as run_process_command,
 )
+from ._replay import (
+    ReplayController as ReplayController,
+    ReplayingEffectHost as ReplayingEffectHost,
+    ReplayOptions as ReplayOptions,
+)
 from ._scope import ScopedEffectController as ScopedEffectController
 from ._waits import (
     END as END,

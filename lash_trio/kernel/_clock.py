@@ -22,15 +22,22 @@ class SystemClock:
 class TrioClock:
     """The time of day at first use, moved on by trio's clock.
 
-    Under a mock clock leases and due times then pass in virtual time.
+    Under a mock clock leases and due times then pass in virtual time.  In another
+    trio run it starts from the time of day again, and still never runs backwards.
     """
 
     def __init__(self) -> None:
-        self._offset_ms: float | None = None
+        self._clock: trio.abc.Clock | None = None
+        self._offset_ms = 0.0
+        self._last_ms = 0
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
-        elapsed_ms = trio.current_time() * 1000
-        if self._offset_ms is None:
-            self._offset_ms = time.time() * 1000 - elapsed_ms
-        return int(self._offset_ms + elapsed_ms)
+        clock = trio.lowlevel.current_clock()
+        elapsed_ms = clock.current_time() * 1000
+        if clock is not self._clock:
+            # Clocks of different runs count from different beginnings.
+            self._clock = clock
+            self._offset_ms = max(time.time() * 1000, self._last_ms) - elapsed_ms
+        self._last_ms = max(self._last_ms, int(self._offset_ms + elapsed_ms))
+        return self._last_ms

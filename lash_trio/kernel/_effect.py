@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+
 import trio
 
 from ..abc import EffectController, EffectHandle, LocalExecution
@@ -36,8 +38,8 @@ def scope_closed_error(scope_id: str, envelope: EffectEnvelope) -> EffectError:
     return EffectError(
         EffectErrorCode.SCOPE_CLOSED,
         f"the {envelope.command.kind} effect {envelope.effect_id!r} needs the scope {scope_id!r} "
-        "to be open, but its block has been left or is being cancelled from outside; "
-        "start effects inside the block, and leave it when they have ended",
+        "to be open, but its block has not been entered, has been left, or is being cancelled "
+        "from outside; ask for effects inside the block, and leave it when they have ended",
     )
 
 
@@ -71,6 +73,10 @@ class EffectRun:
         self._abandoned = True
         self._cancel_scope.cancel("the scope of the effect was left")
 
+    def never_begin(self) -> None:
+        """End it before it began, without an outcome."""
+        self._advance(EffectSignal.UNWOUND)
+
     async def execute(
         self, controller: EffectController, local_executor: LocalExecution
     ) -> EffectOutcome:
@@ -81,10 +87,9 @@ class EffectRun:
         """
         try:
             with self._cancel_scope:
-                if self._cancel_scope.cancel_called:
-                    # Cancelled before it began: the controller is not even asked,
-                    # since it might do something before its first checkpoint.
-                    await trio.lowlevel.checkpoint_if_cancelled()
+                # Cancelled before it began: the controller is not even asked, since
+                # it might do something before its first checkpoint.
+                await trio.lowlevel.checkpoint_if_cancelled()
                 outcome = await controller.execute_effect(self.envelope, local_executor)
                 self._advance(EffectSignal.RETURNED)
                 return outcome
@@ -114,6 +119,7 @@ class StartedEffect(EffectHandle):
         self._done = trio.Event()
         self._outcome: EffectOutcome | None = None
         self._failure: Exception | None = None
+        self._traceback: TracebackType | None = None
 
     def __repr__(self) -> str:
         return f"<effect {self._run.envelope.effect_id!r} {self._run.state.name.lower()}>"
@@ -134,19 +140,37 @@ class StartedEffect(EffectHandle):
         if self._outcome is not None:
             return self._outcome
         if self._failure is not None:
-            raise self._failure
+            # From where it was raised: each reader would lengthen the traceback.
+            raise self._failure.with_traceback(self._traceback)
         raise scope_closed_error(self._scope_id, self._run.envelope)
 
     def cancel(self, reason: str | None = None) -> None:
         """Ask it to end; see :meth:`lash_trio.abc.EffectHandle.cancel`."""
         self._run.cancel(reason)
 
+    def never_begin(self) -> None:
+        """End it before it began, without an outcome."""
+        self._run.never_begin()
+        self._done.set()
+
     async def run(self, controller: EffectController, local_executor: LocalExecution) -> None:
         """Run it, as a task of the scope's nursery."""
         try:
             self._outcome = await self._run.execute(controller, local_executor)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001
             # The failure belongs to who asks for the result; siblings go on.
-            self._failure = failure
+            self._fail(failure)
+        except BaseExceptionGroup as group:
+            # A nursery inside the effect has failed and was cancelled from outside,
+            # both at once: the failure stays here, the cancellation goes on.
+            failure, others = group.split(Exception)
+            if failure is not None:
+                self._fail(failure)
+            if others is not None:
+                raise others from None
         finally:
             self._done.set()
+
+    def _fail(self, failure: Exception) -> None:
+        self._failure = failure
+        self._traceback = failure.__traceback__

@@ -14,6 +14,7 @@ import trio
 
 from ..abc import ProcessLocalExecution, ProcessRegistry
 from ..model import (
+    MAX_SEQUENCE,
     SLEPT,
     AwaitEventCommand,
     AwaitEventOutcome,
@@ -98,7 +99,7 @@ class LocalExecutor:
 
         Always a checkpoint.
         """
-        self._consume(envelope.command.kind)
+        self._consume(f"{envelope.command.kind} effect {envelope.effect_id!r}")
         return await self._way.execute(envelope)
 
     def into_process(self) -> ProcessLocalExecution:
@@ -108,23 +109,27 @@ class LocalExecutor:
             EffectError: ``runtime_effect_local_executor_unavailable``, where this is no
                 executor of process commands; ``..._consumed`` on a second use.
         """
-        self._consume("process")
+        self._consume("process effect")
         return self._way.into_process()
 
-    def _consume(self, kind: str) -> None:
+    def _consume(self, effect: str) -> None:
         if self._consumed:
             raise EffectError(
                 EffectErrorCode.EXECUTOR_CONSUMED,
-                f"a {self._way.name} executor serves one effect, and this one has been used; "
-                f"make another for this {kind} effect",
+                f"the {self._way.name} executor serves one effect, and this one has been used; "
+                f"make another for the {effect}",
             )
         self._consumed = True
 
 
 class ExecutionWay(ABC):
-    """One way of doing an effect."""
+    """One way of doing an effect.
+
+    ``name`` is what errors call it, ``serves`` which effects it is for.
+    """
 
     name: str
+    serves: str
 
     @abstractmethod
     async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
@@ -134,20 +139,21 @@ class ExecutionWay(ABC):
         """Refuse: most ways are not for process commands."""
         raise EffectError(
             EffectErrorCode.EXECUTOR_UNAVAILABLE,
-            f"a process command needs a process control executor, got a {self.name} executor",
+            f"a process effect needs the process control executor, got the {self.name} executor",
         )
 
     def mismatch(self, envelope: EffectEnvelope) -> EffectError:
         """The error for an effect that this way does not serve."""
         return EffectError(
             EffectErrorCode.EXECUTOR_MISMATCH,
-            f"a {self.name} executor cannot do the {envelope.command.kind} effect "
-            f"{envelope.effect_id!r}",
+            f"the {self.name} executor serves {self.serves}, got the "
+            f"{envelope.command.kind} effect {envelope.effect_id!r}",
         )
 
 
 class _Unavailable(ExecutionWay):
     name = "unavailable"
+    serves = "nothing"
 
     async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
         await trio.lowlevel.checkpoint()
@@ -160,6 +166,7 @@ class _Unavailable(ExecutionWay):
 
 class _Sleep(ExecutionWay):
     name = "sleep"
+    serves = "sleep effects"
 
     async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
         command = envelope.command
@@ -172,6 +179,7 @@ class _Sleep(ExecutionWay):
 @attrs.frozen(kw_only=True)
 class _AwaitProcessEvent(ExecutionWay):
     name = "await event"
+    serves = "await_event effects"
 
     key: str
     registry: ProcessRegistry
@@ -199,6 +207,9 @@ class _AwaitProcessEvent(ExecutionWay):
             return await self._wait()
         with trio.move_on_after(command.timeout_ms / 1000):
             return await self._wait()
+        # It may have come while the wait was being given up, or the timeout was zero.
+        if await self._is_there():
+            return await self._wait()
         return AwaitEventOutcome(payload=None, timed_out=True)
 
     async def _wait(self) -> EffectOutcome:
@@ -208,20 +219,23 @@ class _AwaitProcessEvent(ExecutionWay):
         # A copy: what the caller does to it must not reach the log.
         return AwaitEventOutcome(payload=copy_json(event.payload))
 
+    async def _is_there(self) -> bool:
+        count = await self.registry.count_events_through(
+            self.process_id, self.event_type, MAX_SEQUENCE
+        )
+        return count >= self.event_ordinal
+
 
 @attrs.frozen(kw_only=True)
 class _ProcessControl(ExecutionWay):
     name = "process control"
+    serves = "process effects, through a controller"
 
     execution: ProcessLocalExecution
 
     async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
         await trio.lowlevel.checkpoint()
-        raise EffectError(
-            EffectErrorCode.EXECUTOR_MISMATCH,
-            f"a process control executor does no effect itself: hand it to a controller for the "
-            f"{envelope.command.kind} effect {envelope.effect_id!r}",
-        )
+        raise self.mismatch(envelope)
 
     def into_process(self) -> ProcessLocalExecution:
         return self.execution
@@ -230,6 +244,7 @@ class _ProcessControl(ExecutionWay):
 @attrs.frozen(kw_only=True)
 class _Call(ExecutionWay):
     name = "call"
+    serves = "any effect"
 
     function: Callable[[EffectEnvelope], Awaitable[EffectOutcome]]
 

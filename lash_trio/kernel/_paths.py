@@ -32,10 +32,6 @@ class TaskPath:
         self._occurrences[name] += 1
         return key
 
-    def child(self, nursery: str, index: int) -> TaskPath:
-        """The path of a nursery's child number ``index`` (from 1)."""
-        return TaskPath(f"{self.path}{nursery}.{index}/")
-
 
 class TaskPaths:
     """Which task has which path."""
@@ -45,10 +41,16 @@ class TaskPaths:
         self._root_task: trio.lowlevel.Task | None = None
         self._children: dict[trio.lowlevel.Task, TaskPath] = {}
 
+    def own_root(self) -> None:
+        """Give the root path to the current task, for good."""
+        self._root_task = trio.lowlevel.current_task()
+
+    def lend_root(self) -> None:
+        """Give the root path to the first task that uses it, until that task ends."""
+        self._root_task = None
+
     def current(self) -> TaskPath:
         """The path of the current task.
-
-        The root path belongs to the first task that uses it, until that task ends.
 
         Raises:
             EffectError: code ``effect_path_shared``, where the task has none.

@@ -70,13 +70,20 @@ async def request_process_cancel(
 ) -> ProcessRecord:
     """Append the durable request that a process end as cancelled; return its row.
 
+    Under cancellation it is all or nothing: either not begun, or finished.
+
     Raises:
         PluginError: ``unknown_process``.
+
+    Always a checkpoint.
     """
     await registry.append_event(
         process_id, ProcessEventAppendRequest.cancel_requested(process_id, reason)
     )
-    record = await registry.get_process(process_id)
+    record: ProcessRecord | None = None
+    # The request is in the log: who asked must hear that.
+    with trio.CancelScope(shield=True):
+        record = await registry.get_process(process_id)
     if record is None:
         raise PluginError(
             PluginReason.UNKNOWN_PROCESS, f"process {process_id!r} was removed while it was cancelled"
@@ -86,8 +93,8 @@ async def request_process_cancel(
 
 async def _shielded(write: Awaitable[ProcessEffectOutcome]) -> ProcessEffectOutcome:
     with trio.CancelScope(shield=True):
-        outcome = await write
-    return outcome
+        return await write
+    raise AssertionError("nobody else has this cancel scope, so nobody can cancel it")
 
 
 async def _read(registry: ProcessRegistry, command: ProcessCommand) -> ProcessEffectOutcome:

@@ -97,21 +97,24 @@ class EventWaiters:
 
         Always a checkpoint.
         """
-        parked = self._register(process_id, slot)
-        try:
-            found = await look()
+        while True:
+            parked = self._register(process_id, slot)
+            try:
+                found = await look()
+                if found is None:
+                    await parked.opened.wait()
+                else:
+                    await trio.lowlevel.checkpoint()
+            finally:
+                if not parked.opened.is_set():
+                    self._leave(process_id, slot, parked)
             if found is None:
-                await parked.opened.wait()
-            else:
-                await trio.lowlevel.checkpoint()
-        finally:
-            if not parked.opened.is_set():
-                self._leave(process_id, slot, parked)
-        if found is None:
-            found = await look()
-        # Mostly it is there now; a notification without an event is looked up
-        # once more behind a new registration, so that nothing falls between.
-        return found if found is not None else await self.wait(process_id, slot, look)
+                # Mostly it is there now.  A notification without an event goes round:
+                # it is looked up once more behind a new registration, so that nothing
+                # falls between.
+                found = await look()
+            if found is not None:
+                return found
 
     def _register(self, process_id: str, slot: WaitSlot) -> _Parked:
         parked = self._parked.setdefault(process_id, {}).setdefault(slot, _Parked())

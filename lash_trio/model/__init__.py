@@ -120,6 +120,17 @@ from ._invocation import (
     ToolCallCausalRef as ToolCallCausalRef,
     TurnCausalRef as TurnCausalRef,
 )
+from ._journal import (
+    UNRECORDED_CODES as UNRECORDED_CODES,
+    JournalEntry as JournalEntry,
+    check_same_envelope as check_same_envelope,
+    error_of as error_of,
+    failure_of as failure_of,
+    first_difference as first_difference,
+    is_outcome as is_outcome,
+    outcome_from_text as outcome_from_text,
+    outcome_text as outcome_text,
+)
 from ._json import (
     JsonObject as JsonObject,
     JsonValue as JsonValue,

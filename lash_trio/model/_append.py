@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol
 
 import attrs
 
+from ._await_output import ProcessAwaitOutput
+from ._converter import to_json
 from ._errors import PluginError, PluginReason, WireError
 from ._event import (
     PLAIN_SEMANTICS,
@@ -27,8 +29,6 @@ from ._event_type import (
     ProcessEventType,
     ProcessTerminalState,
 )
-from ._await_output import ProcessAwaitOutput
-from ._converter import to_json
 from ._invocation import CausalRef, Replay
 from ._json import JsonValue, copy_json, dump_checked, json_hash, text_hash
 from ._materialize import materialize_semantics
@@ -128,8 +128,9 @@ def prepare_append(
 
     Raises:
         PluginError: reasons ``event_replay_conflict``, ``undeclared_event_type``,
-            ``event_replay_required``, ``invalid_payload``, ``invalid_selector``,
-            ``process_terminal``; checked in this order.
+            ``event_replay_required``, ``invalid_payload``, ``process_terminal``,
+            ``invalid_selector``; checked in this order.  A payload that is no JSON
+            is ``invalid_payload`` before all others, since it cannot be compared.
     """
     try:
         payload = copy_json(request.payload)
@@ -166,7 +167,8 @@ def prepare_append(
         replay=request.replay,
     )
     if semantics is PLAIN_SEMANTICS:
-        return PreparedAppend(event=event, content_hash=content_hash)
+        # By position: naming the fields would cost a third of the tuple.
+        return PreparedAppend(event, None, None, content_hash)
     return PreparedAppend(
         event=event,
         status=None if semantics.terminal is None else _status(semantics.terminal),
@@ -196,13 +198,13 @@ def _checked_semantics(
             f"the payload of {request.event_type!r} for process {target.id!r} "
             f"does not fit its schema {fault}",
         )
-    semantics = materialize_semantics(target.id, sequence, payload, declared.event_type.semantics)
-    if semantics.terminal is not None and target.is_terminal:
+    spec = declared.event_type.semantics
+    if spec.terminal is not None and target.is_terminal:
         raise PluginError(
             PluginReason.PROCESS_TERMINAL,
             f"process {target.id!r} has already ended; {request.event_type!r} would end it again",
         )
-    return semantics
+    return materialize_semantics(target.id, sequence, payload, spec)
 
 
 def terminal_event(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ._checks import at_least, instance_of, optional
 from ._errors import InvalidValueError
 
 IMAGE_MEDIA_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -32,9 +33,9 @@ class AttachmentRef:
 
     id: str
     media_type: str
-    byte_len: int
-    width: int | None = None
-    height: int | None = None
+    byte_len: int = attrs.field(validator=at_least(0))
+    width: int | None = attrs.field(default=None, validator=optional(at_least(0)))
+    height: int | None = attrs.field(default=None, validator=optional(at_least(0)))
     label: str | None = None
 
 
@@ -43,8 +44,8 @@ class AttachmentCreateMeta:
     """What is known of bytes when they are put into an attachment store."""
 
     media_type: str
-    width: int | None = None
-    height: int | None = None
+    width: int | None = attrs.field(default=None, validator=optional(at_least(0)))
+    height: int | None = attrs.field(default=None, validator=optional(at_least(0)))
     label: str | None = None
 
 
@@ -66,7 +67,12 @@ class LlmAttachment:
     """
 
     media_type: str
-    data: bytes = attrs.field(default=b"", repr=lambda data: f"<{len(data)} bytes>")
+    data: bytes = attrs.field(
+        default=b"",
+        validator=instance_of(bytes),
+        repr=lambda data: f"<{len(data)} bytes>",
+        metadata={"omit_default": True},
+    )
     reference: AttachmentRef | None = None
 
     def __attrs_post_init__(self) -> None:

@@ -57,9 +57,3 @@ def at_least(minimum: int) -> Callable[[object, attrs.Attribute[int], int], None
 
 def _a(kind: type) -> str:
     return f"{'an' if kind.__name__[0] in 'AEIOaeio' else 'a'} {kind.__name__}"
-
-
-def IS_TUPLE(_: object, field: attrs.Attribute[tuple[object, ...]], value: object) -> None:
-    """Going away."""
-    if type(value) is not tuple:
-        raise InvalidValueError(f"expected {field.name} to be a tuple, got {shown(value)}")

@@ -8,7 +8,7 @@ import attrs
 
 from ._errors import InvalidValueError
 from ._invocation import EffectKind
-from ._json import JsonValue
+from ._json import JsonValue, shown
 from ._process_command import ProcessCommand
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ def _check_optional_ms(_: object, field: attrs.Attribute[int | None], value: int
 
 
 def _check_range(name: str, value: int) -> None:
-    if not 0 <= value <= MAX_DURATION_MS:
+    if type(value) is not int or not 0 <= value <= MAX_DURATION_MS:
         raise InvalidValueError(
-            f"{name} must be a number of milliseconds from 0 to {MAX_DURATION_MS}, got {value}"
+            f"expected {name} to be a whole number of milliseconds from 0 to {MAX_DURATION_MS}, "
+            f"got {shown(value)}"
         )
 
 
@@ -115,9 +116,6 @@ class EffectCommand:
         return DurableStepCommand(step_id=step_id, input=input)
 
 
-
-
-
 @attrs.frozen(kw_only=True)
 class ProcessEffectCommand(EffectCommand):
     """One command to the process plane."""
@@ -125,9 +123,6 @@ class ProcessEffectCommand(EffectCommand):
     tag: ClassVar[str] = "process"
     kind: ClassVar[EffectKind] = EffectKind.PROCESS
     command: ProcessCommand
-
-
-
 
 
 @attrs.frozen(kw_only=True)

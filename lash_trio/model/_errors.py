@@ -32,6 +32,11 @@ class EffectErrorCode(StrEnum):
     ATTACHMENT_MEDIA_TYPE = "runtime_effect_attachment_media_type"
     ATTACHMENT_STORE = "runtime_effect_attachment_store"
     SCOPE_CLOSED = "effect_scope_closed"
+    SCOPE_LEASE_HELD = "effect_scope_lease_held"
+    SCOPE_LEASE_LOST = "effect_scope_lease_lost"
+    REPLAY_MISMATCH = "effect_replay_mismatch"
+    REPLAY_MISSING = "effect_replay_missing"
+    OUTCOME_TOO_LARGE = "effect_outcome_too_large"
     PATH_SHARED = "effect_path_shared"
     STEP_FAILED = "durable_step_failed"
     PLUGIN = "plugin"
@@ -65,6 +70,9 @@ class InvalidValueError(EffectError, ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(EffectErrorCode.INVALID_VALUE, message)
+
+    def __reduce__(self) -> tuple[type[InvalidValueError], tuple[str]]:
+        return (type(self), (self.message,))
 
 
 class WireError(EffectError, ValueError):

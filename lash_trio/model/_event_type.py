@@ -12,8 +12,9 @@ from typing import ClassVar
 
 import attrs
 
+from ._checks import instance_of, optional
 from ._errors import InvalidValueError, PluginError, PluginReason
-from ._json import JsonObject, JsonValue
+from ._json import JsonObject, JsonValue, shown
 
 CANCEL_REQUESTED = "process.cancel_requested"
 WAITING = "process.waiting"
@@ -24,6 +25,7 @@ CANCELLED = "process.cancelled"
 
 SIGNAL_PREFIX = "signal."
 _SIGNAL_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 
 
 class ProcessTerminalState(StrEnum):
@@ -69,10 +71,20 @@ class ProcessValueSelector:
 
 
 def _check_pointer(_: object, __: object, pointer: str) -> None:
-    if pointer and not pointer.startswith("/"):
+    if not isinstance(pointer, str) or not _POINTER.fullmatch(pointer):
         raise InvalidValueError(
-            f"expected a JSON pointer, empty or starting with '/', got {pointer!r}"
+            "expected a JSON pointer, empty or starting with '/', with '~' written as '~0' "
+            f"and '/' in a key as '~1', got {shown(pointer)}"
         )
+
+
+def _check_fields(_: object, __: object, fields: Mapping[str, ProcessValueSelector]) -> None:
+    for name, selector in fields.items():
+        if not isinstance(name, str) or not isinstance(selector, ProcessValueSelector):
+            raise InvalidValueError(
+                "expected the fields of a template to be selectors by name, "
+                f"got {shown(selector)} for {shown(name)}"
+            )
 
 
 @attrs.frozen(kw_only=True)
@@ -108,7 +120,7 @@ class TemplateSelector(ProcessValueSelector):
     tag: ClassVar[str] = "template"
     wire_body: ClassVar[str | None] = "*"
     text: str = attrs.field(metadata={"wire": "template"})
-    fields: Mapping[str, ProcessValueSelector] = attrs.field(factory=dict)
+    fields: Mapping[str, ProcessValueSelector] = attrs.field(factory=dict, validator=_check_fields)
 
 
 @attrs.frozen(kw_only=True)
@@ -142,7 +154,7 @@ class SelectorDedupe(ProcessWakeDedupeKey):
 
     tag: ClassVar[str] = "selector"
     wire_body: ClassVar[str | None] = "selector"
-    selector: ProcessValueSelector
+    selector: ProcessValueSelector = attrs.field(validator=instance_of(ProcessValueSelector))
 
 
 @attrs.frozen(kw_only=True)
@@ -164,8 +176,10 @@ class ProcessTerminalSpec:
             state may leave it out, the payload is then the value.
     """
 
-    state: ProcessTerminalState
-    await_output: ProcessValueSelector | None = None
+    state: ProcessTerminalState = attrs.field(validator=instance_of(ProcessTerminalState))
+    await_output: ProcessValueSelector | None = attrs.field(
+        default=None, validator=optional(instance_of(ProcessValueSelector))
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -178,9 +192,13 @@ class ProcessWakeSpec:
         dedupe_key: what makes two wakes the same.
     """
 
-    input: ProcessValueSelector
-    when: ProcessValueSelector | None = None
-    dedupe_key: ProcessWakeDedupeKey = attrs.field(factory=EventIdentityDedupe)
+    input: ProcessValueSelector = attrs.field(validator=instance_of(ProcessValueSelector))
+    when: ProcessValueSelector | None = attrs.field(
+        default=None, validator=optional(instance_of(ProcessValueSelector))
+    )
+    dedupe_key: ProcessWakeDedupeKey = attrs.field(
+        factory=EventIdentityDedupe, validator=instance_of(ProcessWakeDedupeKey)
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -201,9 +219,11 @@ class ProcessEventType:
         semantics: what its events mean.
     """
 
-    name: str
-    payload_schema: JsonObject = attrs.field(factory=dict)
-    semantics: ProcessEventSemanticsSpec = attrs.field(factory=ProcessEventSemanticsSpec)
+    name: str = attrs.field(validator=instance_of(str))
+    payload_schema: JsonObject = attrs.field(factory=dict, validator=instance_of(dict))
+    semantics: ProcessEventSemanticsSpec = attrs.field(
+        factory=ProcessEventSemanticsSpec, validator=instance_of(ProcessEventSemanticsSpec)
+    )
 
 
 def signal_event_type(signal_name: str) -> str:

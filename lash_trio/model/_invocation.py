@@ -254,18 +254,24 @@ class Invocation:
 
         Returns:
             An invocation in the same scope, caused by this one, whose replay key is
-            this one's key (or effect id), a colon, and the suffix.
+            this one's key, a colon, and the suffix; where this one has no key, its
+            effect id stands for it.
         """
-        base = self.replay_key or self.effect_id or "effect"
+        base = self.replay_key or self._base_id
         return Invocation.effect(
             self.scope, effect_id, kind, f"{base}:{replay_suffix}", caused_by=self.causal_ref
         )
 
     def child_tool_call(self, call_id: str) -> Invocation:
         """The invocation of one tool call that this effect asks for."""
-        return self.child_effect(f"{self.effect_id}:{call_id}", EffectKind.TOOL_CALL, call_id)
+        return self.child_effect(f"{self._base_id}:{call_id}", EffectKind.TOOL_CALL, call_id)
 
     def retry_sleep(self, name: str, attempt: int) -> Invocation:
         """The invocation of the pause before attempt number ``attempt`` of ``name``."""
         suffix = f"{name}:attempt:{attempt}:sleep"
-        return self.child_effect(f"{self.effect_id}:{suffix}", EffectKind.SLEEP, suffix)
+        return self.child_effect(f"{self._base_id}:{suffix}", EffectKind.SLEEP, suffix)
+
+    @property
+    def _base_id(self) -> str:
+        """What the ids of children begin with; never blank, whatever the subject is."""
+        return self.effect_id or "effect"

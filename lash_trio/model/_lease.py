@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 
 from ._errors import PluginError, PluginReason
+from ._json import shown
 
 PROCESS_LEASE_SCHEMA_VERSION = 1
 
@@ -115,8 +116,8 @@ def renew_lease(
         PluginError: reason ``process_lease_lost`` where the lease is not the live one.
     """
     check_lease_ttl(lease_ttl_ms)
-    check_fence(state, lease, now_ms)
-    renewed = attrs.evolve(lease, expires_at_epoch_ms=now_ms + lease_ttl_ms)
+    held = check_fence(state, lease, now_ms)
+    renewed = attrs.evolve(held, expires_at_epoch_ms=now_ms + lease_ttl_ms)
     return attrs.evolve(state, lease=renewed), renewed
 
 
@@ -127,8 +128,11 @@ def release_lease(state: LeaseState, completion: ProcessLeaseCompletion) -> Leas
     return attrs.evolve(state, lease=None)
 
 
-def check_fence(state: LeaseState, lease: ProcessLease, now_ms: int) -> None:
+def check_fence(state: LeaseState, lease: ProcessLease, now_ms: int) -> ProcessLease:
     """Refuse what a stale owner wants to write.
+
+    Returns:
+        The live lease, as the registry keeps it.
 
     Raises:
         PluginError: reason ``process_lease_lost`` where the lease has expired, was
@@ -141,7 +145,7 @@ def check_fence(state: LeaseState, lease: ProcessLease, now_ms: int) -> None:
         and held.fencing_token == lease.fencing_token
         and held.is_alive(now_ms)
     ):
-        return
+        return held
     if held is None:
         now_is = "nobody holds it now"
     elif held.lease_token == lease.lease_token:
@@ -156,12 +160,14 @@ def check_fence(state: LeaseState, lease: ProcessLease, now_ms: int) -> None:
 
 
 def check_lease_ttl(lease_ttl_ms: int) -> None:
-    """Refuse a time to live below one millisecond.
+    """Refuse a time to live that is no whole number of milliseconds, or below one.
 
     Raises:
         PluginError: reason ``invalid_lease``.
     """
-    if lease_ttl_ms < 1:
+    if type(lease_ttl_ms) is not int or lease_ttl_ms < 1:
         raise PluginError(
-            PluginReason.INVALID_LEASE, f"a lease lives for at least 1 ms, got {lease_ttl_ms}"
+            PluginReason.INVALID_LEASE,
+            "a lease lives for a whole number of milliseconds, at least 1; "
+            f"got {shown(lease_ttl_ms)}",
         )

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import attrs
 
-from ._checks import IS_TUPLE
 from ._attachment import LlmAttachment, LlmAttachmentSpec
+from ._checks import at_least, optional, tuple_of
 from ._json import JsonObject, JsonValue
 
 
@@ -41,7 +41,7 @@ class ImageBlock(LlmContentBlock):
     """An image: the index of an attachment of the request."""
 
     tag: ClassVar[str] = "image"
-    attachment_idx: int
+    attachment_idx: int = attrs.field(validator=at_least(0))
 
 
 @attrs.frozen(kw_only=True)
@@ -78,7 +78,7 @@ class LlmMessage:
     """One message of a conversation."""
 
     role: LlmRole
-    blocks: tuple[LlmContentBlock, ...] = attrs.field(validator=IS_TUPLE)
+    blocks: tuple[LlmContentBlock, ...] = attrs.field(validator=tuple_of(LlmContentBlock))
 
     @staticmethod
     def text(role: LlmRole, text: str) -> LlmMessage:
@@ -133,7 +133,7 @@ class JsonSchemaOutput(LlmOutputSpec):
 class GenerationOptions:
     """Limits of a generation."""
 
-    output_token_cap: int | None = None
+    output_token_cap: int | None = attrs.field(default=None, validator=optional(at_least(0)))
 
 
 @attrs.frozen(kw_only=True)
@@ -141,9 +141,11 @@ class LlmRequestSpec:
     """A model request as an envelope carries it: no bytes, no callbacks."""
 
     model: str
-    messages: tuple[LlmMessage, ...] = attrs.field(validator=IS_TUPLE)
-    attachments: tuple[LlmAttachmentSpec, ...] = attrs.field(default=(), validator=IS_TUPLE)
-    tools: tuple[LlmToolSpec, ...] = attrs.field(default=(), validator=IS_TUPLE)
+    messages: tuple[LlmMessage, ...] = attrs.field(validator=tuple_of(LlmMessage))
+    attachments: tuple[LlmAttachmentSpec, ...] = attrs.field(
+        default=(), validator=tuple_of(LlmAttachmentSpec)
+    )
+    tools: tuple[LlmToolSpec, ...] = attrs.field(default=(), validator=tuple_of(LlmToolSpec))
     tool_choice: LlmToolChoice = LlmToolChoice.AUTO
     model_variant: str | None = None
     generation: GenerationOptions = attrs.field(factory=GenerationOptions)
@@ -156,9 +158,11 @@ class LlmRequest:
     """A model request as an application makes it; attachments may still be bytes."""
 
     model: str
-    messages: tuple[LlmMessage, ...] = attrs.field(validator=IS_TUPLE)
-    attachments: tuple[LlmAttachment, ...] = attrs.field(default=(), validator=IS_TUPLE)
-    tools: tuple[LlmToolSpec, ...] = attrs.field(default=(), validator=IS_TUPLE)
+    messages: tuple[LlmMessage, ...] = attrs.field(validator=tuple_of(LlmMessage))
+    attachments: tuple[LlmAttachment, ...] = attrs.field(
+        default=(), validator=tuple_of(LlmAttachment)
+    )
+    tools: tuple[LlmToolSpec, ...] = attrs.field(default=(), validator=tuple_of(LlmToolSpec))
     tool_choice: LlmToolChoice = LlmToolChoice.AUTO
     model_variant: str | None = None
     generation: GenerationOptions = attrs.field(factory=GenerationOptions)
@@ -183,10 +187,10 @@ class LlmTerminalReason(StrEnum):
 class LlmUsage:
     """Tokens of one call."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_input_tokens: int = 0
-    reasoning_tokens: int = 0
+    input_tokens: int = attrs.field(default=0, validator=at_least(0))
+    output_tokens: int = attrs.field(default=0, validator=at_least(0))
+    cached_input_tokens: int = attrs.field(default=0, validator=at_least(0))
+    reasoning_tokens: int = attrs.field(default=0, validator=at_least(0))
 
 
 @attrs.frozen(kw_only=True)
@@ -194,7 +198,9 @@ class LlmResponse:
     """What a model answered."""
 
     full_text: str
-    parts: tuple[LlmContentBlock, ...] = attrs.field(default=(), validator=IS_TUPLE)
+    parts: tuple[LlmContentBlock, ...] = attrs.field(
+        default=(), validator=tuple_of(LlmContentBlock)
+    )
     usage: LlmUsage = attrs.field(factory=LlmUsage)
     terminal_reason: LlmTerminalReason = LlmTerminalReason.UNKNOWN
     terminal_diagnostic: str | None = None

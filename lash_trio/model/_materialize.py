@@ -72,7 +72,9 @@ def select_value(payload: JsonValue, selector: ProcessValueSelector) -> JsonValu
         case ConstantSelector(value=value):
             return value
         case TemplateSelector(text=template, fields=fields):
-            return _render(template, {n: as_text(select_value(payload, f)) for n, f in fields.items()})
+            return _render(
+                template, {n: as_text(select_value(payload, f)) for n, f in fields.items()}
+            )
         case PresentSelector(at=pointer):
             return _find(payload, pointer) is not None
         case _:

@@ -36,9 +36,6 @@ class EffectOutcome:
         )
 
 
-
-
-
 @attrs.frozen(kw_only=True)
 class ProcessOutcome(EffectOutcome):
     """What came of a process command."""
@@ -46,9 +43,6 @@ class ProcessOutcome(EffectOutcome):
     tag: ClassVar[str] = "process"
     kind: ClassVar[EffectKind] = EffectKind.PROCESS
     result: ProcessEffectOutcome
-
-
-
 
 
 @attrs.frozen(kw_only=True)

@@ -12,6 +12,7 @@ from typing import ClassVar
 import attrs
 
 from ._await_output import ProcessAwaitOutput
+from ._checks import at_least, instance_of, optional, tuple_of
 from ._event_type import ProcessEventType, ProcessTerminalState
 from ._invocation import CausalRef, Invocation
 from ._json import JsonObject, JsonValue
@@ -70,8 +71,8 @@ class FunctionInput(ProcessInput):
     """A registered definition with JSON arguments; the seed's compiled process."""
 
     tag: ClassVar[str] = "function"
-    name: str
-    args: JsonObject = attrs.field(factory=dict)
+    name: str = attrs.field(validator=instance_of(str))
+    args: JsonObject = attrs.field(factory=dict, validator=instance_of(dict))
     rerun: RerunDisposition = attrs.field(
         default=RerunDisposition.RERUNNABLE, metadata={"omit_default": True}
     )
@@ -115,7 +116,7 @@ class SessionOriginator(ProcessOriginator):
     """A session."""
 
     tag: ClassVar[str] = "session"
-    scope: SessionScope
+    scope: SessionScope = attrs.field(validator=instance_of(SessionScope))
 
 
 @attrs.frozen(kw_only=True)
@@ -128,8 +129,8 @@ class ProcessProvenance:
         caused_by: what caused it, if known.
     """
 
-    originator: ProcessOriginator
-    host_profile_id: str
+    originator: ProcessOriginator = attrs.field(validator=instance_of(ProcessOriginator))
+    host_profile_id: str = attrs.field(validator=instance_of(str))
     caused_by: CausalRef | None = None
 
     @staticmethod
@@ -175,14 +176,16 @@ class ProcessRegistration:
         wake_target: the session that its wake events wake.
     """
 
-    id: str
-    input: ProcessInput
+    id: str = attrs.field(validator=instance_of(str))
+    input: ProcessInput = attrs.field(validator=instance_of(ProcessInput))
     event_types: tuple[ProcessEventType, ...] = attrs.field(
-        default=(), converter=_event_types
+        default=(), converter=_event_types, validator=tuple_of(ProcessEventType)
     )
-    provenance: ProcessProvenance
-    env_ref: str | None = None
-    wake_target: SessionScope | None = None
+    provenance: ProcessProvenance = attrs.field(validator=instance_of(ProcessProvenance))
+    env_ref: str | None = attrs.field(default=None, validator=optional(instance_of(str)))
+    wake_target: SessionScope | None = attrs.field(
+        default=None, validator=optional(instance_of(SessionScope))
+    )
 
 
 class ProcessStatus:
@@ -244,7 +247,9 @@ class ProcessCancelled(ProcessStatus):
     await_output: ProcessAwaitOutput
 
 
-TERMINAL_STATUS: dict[ProcessTerminalState, type[ProcessCompleted | ProcessFailed | ProcessCancelled]] = {
+TERMINAL_STATUS: dict[
+    ProcessTerminalState, type[ProcessCompleted | ProcessFailed | ProcessCancelled]
+] = {
     ProcessTerminalState.COMPLETED: ProcessCompleted,
     ProcessTerminalState.FAILED: ProcessFailed,
     ProcessTerminalState.CANCELLED: ProcessCancelled,
@@ -252,13 +257,20 @@ TERMINAL_STATUS: dict[ProcessTerminalState, type[ProcessCompleted | ProcessFaile
 """The status class of each terminal state."""
 
 
-@attrs.frozen(kw_only=True)
 class WaitKind:
-    """What a process waits for."""
+    """What a process waits for.
 
+    Every kind has a ``key``: that of the effect that waits.
+    """
+
+    __slots__ = ()
     tag_name: ClassVar[str] = "kind"
     tag: ClassVar[str]
-    key: str
+
+    @property
+    def key(self) -> str:
+        """The replay key of the effect that waits."""
+        raise NotImplementedError
 
 
 @attrs.frozen(kw_only=True)
@@ -266,9 +278,10 @@ class SignalWait(WaitKind):
     """The next signal of a name."""
 
     tag: ClassVar[str] = "signal"
+    key: str
     name: str
     event_type: str
-    ordinal: int
+    ordinal: int = attrs.field(validator=at_least(1))
 
 
 @attrs.frozen(kw_only=True)
@@ -276,9 +289,10 @@ class EventWait(WaitKind):
     """An event of any process."""
 
     tag: ClassVar[str] = "event"
+    key: str
     process_id: str
     event_type: str
-    ordinal: int
+    ordinal: int = attrs.field(validator=at_least(1))
 
 
 @attrs.frozen(kw_only=True)
@@ -286,6 +300,7 @@ class SleepWait(WaitKind):
     """A time."""
 
     tag: ClassVar[str] = "sleep"
+    key: str
     due_at_ms: int
 
 
@@ -294,6 +309,7 @@ class ProcessEndWait(WaitKind):
     """The end of another process."""
 
     tag: ClassVar[str] = "process"
+    key: str
     process_id: str
 
 
@@ -301,7 +317,7 @@ class ProcessEndWait(WaitKind):
 class WaitState:
     """What a process waits for, and since when (milliseconds since the epoch)."""
 
-    kind: WaitKind
+    kind: WaitKind = attrs.field(validator=instance_of(WaitKind))
     since_ms: int
 
 
@@ -325,9 +341,7 @@ class ProcessRecord:
     id: str
     registration_hash: str
     input: ProcessInput
-    event_types: tuple[ProcessEventType, ...] = attrs.field(
-        default=(), converter=_event_types
-    )
+    event_types: tuple[ProcessEventType, ...] = attrs.field(default=(), converter=_event_types)
     provenance: ProcessProvenance
     env_ref: str | None = None
     wake_target: SessionScope | None = None

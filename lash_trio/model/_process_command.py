@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import attrs
 
-from ._checks import IS_TUPLE
 from ._await_output import ProcessAwaitOutput
+from ._checks import instance_of, tuple_of
 from ._event import ProcessEvent, ProcessEventAppendRequest
 from ._json import json_hash
 from ._process import (
@@ -43,7 +43,7 @@ class StartProcess(ProcessCommand):
     """Register a process, with a grant if there is one."""
 
     tag: ClassVar[str] = "start"
-    registration: ProcessRegistration
+    registration: ProcessRegistration = attrs.field(validator=instance_of(ProcessRegistration))
     grant: ProcessStartGrant | None = None
     execution_context: ProcessExecutionContext | None = None
 
@@ -75,7 +75,7 @@ class TransferProcesses(ProcessCommand):
     tag: ClassVar[str] = "transfer"
     from_scope: SessionScope
     to_scope: SessionScope
-    process_ids: tuple[str, ...] = attrs.field(validator=IS_TUPLE)
+    process_ids: tuple[str, ...] = attrs.field(validator=tuple_of(str))
 
     @property
     def effect_id(self) -> str:
@@ -133,7 +133,9 @@ class SignalProcess(ProcessCommand):
     process_id: str
     signal_name: str
     signal_id: str
-    request: ProcessEventAppendRequest
+    request: ProcessEventAppendRequest = attrs.field(
+        validator=instance_of(ProcessEventAppendRequest)
+    )
 
     @property
     def effect_id(self) -> str:
@@ -170,7 +172,7 @@ class ProcessesListed(ProcessEffectOutcome):
     """What the session scope sees."""
 
     tag: ClassVar[str] = "list"
-    entries: tuple[ProcessGrantEntry, ...] = attrs.field(validator=IS_TUPLE)
+    entries: tuple[ProcessGrantEntry, ...] = attrs.field(validator=tuple_of(ProcessGrantEntry))
 
 
 @attrs.frozen(kw_only=True)

@@ -81,7 +81,8 @@ def check_same_registration(record: ProcessRecord, prepared: PreparedRegistratio
 
 def _refusal(registration: ProcessRegistration, what: str) -> PluginError:
     return PluginError(
-        PluginReason.INVALID_REGISTRATION, f"process {registration.id!r} cannot be registered: {what}"
+        PluginReason.INVALID_REGISTRATION,
+        f"process {registration.id!r} cannot be registered: {what}",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
+
 ValueT = TypeVar("ValueT")
 ErrorT = TypeVar("ErrorT")
 
@@ -29,7 +30,14 @@ Result: TypeAlias = Ok[ValueT] | Err[ErrorT]
 
 @attrs.frozen(kw_only=True)
 class EffectFailure:
-    """An :class:`~lash_trio.EffectError` as data."""
+    """An :class:`~lash_trio.EffectError` as data.
+
+    Args:
+        code: as of the error.
+        message: as of the error.
+        details: what its class has beside them.
+    """
 
     code: str
     message: str
+    details: dict[str, str] | None = None

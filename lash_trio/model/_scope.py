@@ -5,7 +5,6 @@ Source: ``EffectScope`` of the seed.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import attrs
@@ -13,7 +12,7 @@ import attrs
 from ._errors import EffectError, EffectErrorCode
 
 
-class EffectScope(ABC):
+class EffectScope:
     """What owns a set of effects: a turn, a process, a drain, a deletion, an operation.
 
     Build one with the factories; match on the subclasses.
@@ -50,9 +49,9 @@ class EffectScope(ABC):
         return RuntimeOperationScope(operation_id=operation_id)
 
     @property
-    @abstractmethod
     def id(self) -> str:
         """The turn, process, drain, session or operation id."""
+        raise NotImplementedError
 
     @property
     def session_id(self) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from ._checks import IS_TUPLE
+from ._checks import at_least, tuple_of
+
 
 @attrs.frozen(kw_only=True)
 class SessionScope:
@@ -60,7 +61,7 @@ class ProcessSessionDeleteReport:
     """
 
     session_id: str
-    revoked_handle_count: int = 0
-    revoked_process_ids: tuple[str, ...] = attrs.field(default=(), validator=IS_TUPLE)
-    orphaned_process_ids: tuple[str, ...] = attrs.field(default=(), validator=IS_TUPLE)
-    preserved_process_ids: tuple[str, ...] = attrs.field(default=(), validator=IS_TUPLE)
+    revoked_handle_count: int = attrs.field(default=0, validator=at_least(0))
+    revoked_process_ids: tuple[str, ...] = attrs.field(default=(), validator=tuple_of(str))
+    orphaned_process_ids: tuple[str, ...] = attrs.field(default=(), validator=tuple_of(str))
+    preserved_process_ids: tuple[str, ...] = attrs.field(default=(), validator=tuple_of(str))

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import attrs
 
+from ._checks import at_least, tuple_of
 from ._json import JsonValue
 
 
@@ -46,7 +47,7 @@ class SwitchAgentFrame(ToolControl):
 
     tag: ClassVar[str] = "switch_agent_frame"
     frame_id: str
-    initial_nodes: list[JsonValue] = attrs.field(factory=list)
+    initial_nodes: tuple[JsonValue, ...] = attrs.field(default=(), validator=tuple_of(object))
     task: str | None = None
 
 
@@ -139,7 +140,7 @@ class CompletedToolCall:
     args: JsonValue
     output: ToolCallOutput
     model_return: JsonValue = None
-    duration_ms: int = 0
+    duration_ms: int = attrs.field(default=0, validator=at_least(0))
     replay: JsonValue = None
 
 
@@ -152,4 +153,4 @@ class ToolHostEvent:
     occurrence_id: str
     payload: JsonValue = None
     idempotency_key: str
-    started_process_ids: list[str] = attrs.field(factory=list)
+    started_process_ids: tuple[str, ...] = attrs.field(default=(), validator=tuple_of(str))

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import attrs
 
-from ._checks import IS_TUPLE
 from ._attachment import AttachmentRef
+from ._checks import at_least, tuple_of
 from ._json import JsonValue
 from ._llm import LlmMessage, LlmToolSpec
 from ._tool import ToolCallOutput
@@ -33,9 +33,11 @@ class TurnCause:
 class CheckpointDelivery:
     """What a checkpoint hands to the turn."""
 
-    messages: tuple[LlmMessage, ...] = attrs.field(default=(), validator=IS_TUPLE)
-    transient_messages: tuple[LlmMessage, ...] = attrs.field(default=(), validator=IS_TUPLE)
-    turn_causes: tuple[TurnCause, ...] = attrs.field(default=(), validator=IS_TUPLE)
+    messages: tuple[LlmMessage, ...] = attrs.field(default=(), validator=tuple_of(LlmMessage))
+    transient_messages: tuple[LlmMessage, ...] = attrs.field(
+        default=(), validator=tuple_of(LlmMessage)
+    )
+    turn_causes: tuple[TurnCause, ...] = attrs.field(default=(), validator=tuple_of(TurnCause))
 
 
 @attrs.frozen(kw_only=True)
@@ -46,18 +48,22 @@ class ToolCallRecord:
     tool: str
     args: JsonValue
     output: ToolCallOutput
-    duration_ms: int = 0
+    duration_ms: int = attrs.field(default=0, validator=at_least(0))
 
 
 @attrs.frozen(kw_only=True)
 class ExecResponse:
     """What executed code did."""
 
-    observations: tuple[str, ...] = attrs.field(default=(), validator=IS_TUPLE)
-    tool_calls: tuple[ToolCallRecord, ...] = attrs.field(default=(), validator=IS_TUPLE)
-    printed_images: tuple[AttachmentRef, ...] = attrs.field(default=(), validator=IS_TUPLE)
+    observations: tuple[str, ...] = attrs.field(default=(), validator=tuple_of(str))
+    tool_calls: tuple[ToolCallRecord, ...] = attrs.field(
+        default=(), validator=tuple_of(ToolCallRecord)
+    )
+    printed_images: tuple[AttachmentRef, ...] = attrs.field(
+        default=(), validator=tuple_of(AttachmentRef)
+    )
     error: str | None = None
-    duration_ms: int = 0
+    duration_ms: int = attrs.field(default=0, validator=at_least(0))
     terminal_finish: JsonValue = None
 
 
@@ -66,4 +72,4 @@ class ExecutionSurfaceSync:
     """What the model sees of the execution surface: prompt and tools."""
 
     system_prompt: str
-    tool_specs: tuple[LlmToolSpec, ...] = attrs.field(default=(), validator=IS_TUPLE)
+    tool_specs: tuple[LlmToolSpec, ...] = attrs.field(default=(), validator=tuple_of(LlmToolSpec))

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import attrs
 
-from ._checks import IS_TUPLE
+from ._checks import tuple_of
 from ._command import EffectCommand
 from ._invocation import EffectKind
 from ._llm import LlmCallError, LlmRequestSpec, LlmResponse
@@ -101,7 +101,9 @@ class ToolCallEffectOutcome(EffectOutcome):
     tag: ClassVar[str] = "tool_call"
     kind: ClassVar[EffectKind] = EffectKind.TOOL_CALL
     result: CompletedToolCall
-    host_events: tuple[ToolHostEvent, ...] = attrs.field(default=(), validator=IS_TUPLE)
+    host_events: tuple[ToolHostEvent, ...] = attrs.field(
+        default=(), validator=tuple_of(ToolHostEvent)
+    )
 
 
 @attrs.frozen(kw_only=True)

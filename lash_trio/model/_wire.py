@@ -65,8 +65,12 @@ def make_converter() -> Converter:
         converter.register_structure_hook_func(_is(kind), _exactly(kind))
     converter.register_structure_hook_func(_is_json, lambda value, _: copy_json(value))
     converter.register_unstructure_hook_func(_is_json, lambda value: value)
-    converter.register_structure_hook_factory(_is_tuple, lambda kind: _tuple_reader(converter, kind))
-    converter.register_structure_hook_factory(_is_result, lambda kind: _result_reader(converter, kind))
+    converter.register_structure_hook_factory(
+        _is_tuple, lambda kind: _tuple_reader(converter, kind)
+    )
+    converter.register_structure_hook_factory(
+        _is_result, lambda kind: _result_reader(converter, kind)
+    )
     converter.register_unstructure_hook(Ok, lambda ok: {"Ok": converter.unstructure(ok.value)})
     converter.register_unstructure_hook(Err, lambda err: {"Err": converter.unstructure(err.error)})
     converter.register_structure_hook(StrEnum, _read_enum)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._attachments import MemoryAttachmentStore as MemoryAttachmentStore
+from ._journal import MemoryEffectJournal as MemoryEffectJournal
 from ._registry import (
     MemoryProcessRegistry as MemoryProcessRegistry,
     MemoryRegistryStatistics as MemoryRegistryStatistics,
