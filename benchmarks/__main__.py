@@ -11,8 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from . import __doc__ as purpose
-from . import _curves, _report, _rows
+from . import __doc__ as purpose, _curves, _report, _rows
 from ._svg import draw
 
 
@@ -66,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
     for row in options.rows:
         progress(row.name)
         rows.append(_rows.measure(row, options.quick))
-    print(_report.table(rows))
+    print(_report.conditions(), _report.table(rows), sep="\n\n")
     curves = [] if options.svg is None else draw_curves(options.svg, options.quick)
     if options.json is not None:
         document = _report.document(rows, curves, options.quick)

@@ -28,7 +28,7 @@ class Curve:
         against: what the other curve is of, that it is to be compared with.
         baseline: measures the other curve's side.
         ours: measures the curve's side.
-        plans: how much is measured, a plan for each point.
+        plans: how much is measured, a plan for each point; all with as many rounds.
         quick: the same where only the working of it matters.
     """
 
@@ -55,7 +55,7 @@ class Measured:
         """The picture."""
         return Chart(
             title=self.curve.title,
-            subtitle=f"Medians, and the middle half of the rounds. {conditions}",
+            subtitle=f"Medians, with the middle half of the rounds; {conditions}",
             x_label=self.curve.x_label,
             y_label=self.curve.y_label,
             series=(
@@ -68,9 +68,10 @@ class Measured:
 def measure(curve: Curve, quick: bool) -> Measured:
     """Measure all points of a curve."""
     plans = curve.quick if quick else curve.plans
+    comparisons = compare(curve.baseline, curve.ours, plans)
     return Measured(
         curve=curve,
-        points={plan.size: compare(curve.baseline, curve.ours, plan) for plan in plans},
+        points={plan.size: one for plan, one in zip(plans, comparisons, strict=True)},
     )
 
 
@@ -107,6 +108,9 @@ def _serve_by_appends(plan: Plan) -> Groups:
     return [[trio.run(_handoff.serve_by_appends, plan.size)]]
 
 
+_UP_TO_100_000 = tuple(
+    Plan(rounds=7, samples=400, warm_up=30, size=10**power) for power in range(6)
+)
 _QUICK = tuple(Plan(rounds=1, samples=5, warm_up=1, size=size) for size in (1, 10))
 
 CURVES: tuple[Curve, ...] = (
@@ -116,12 +120,10 @@ CURVES: tuple[Curve, ...] = (
         x_label="tasks parked, the one that is served included",
         y_label="microseconds",
         what="append_event to wait_event_nth, others wait for other events of the process",
-        against="trio memory channel, others wait on a trio.Event each",
+        against="send to receive over a trio memory channel, others wait on a trio.Event each",
         baseline=_channel_among_tasks,
         ours=_append_among_waiters,
-        plans=tuple(
-            Plan(rounds=9, samples=400, warm_up=30, size=10**power) for power in range(6)
-        ),
+        plans=_UP_TO_100_000,
         quick=_QUICK,
     ),
     Curve(
@@ -130,12 +132,10 @@ CURVES: tuple[Curve, ...] = (
         x_label="number of the event among those of its type",
         y_label="microseconds",
         what="append_event to wait_event_nth",
-        against="trio memory channel",
+        against="send to receive over a trio memory channel",
         baseline=_channel,
         ours=_append_late,
-        plans=tuple(
-            Plan(rounds=9, samples=400, warm_up=30, size=10**power) for power in range(6)
-        ),
+        plans=_UP_TO_100_000,
         quick=_QUICK,
     ),
     Curve(
@@ -144,12 +144,10 @@ CURVES: tuple[Curve, ...] = (
         x_label="waiters, and appends",
         y_label="microseconds an append",
         what="append_event to wait_event_nth, one process",
-        against="trio memory channel, one for each task",
+        against="send to receive, a trio memory channel for each task",
         baseline=_serve_by_channels,
         ours=_serve_by_appends,
-        plans=tuple(
-            Plan(rounds=7, size=size) for size in (1_000, 3_000, 10_000, 30_000, 100_000)
-        ),
+        plans=tuple(Plan(rounds=7, size=size) for size in (1_000, 3_000, 10_000, 30_000, 100_000)),
         quick=_QUICK,
     ),
 )

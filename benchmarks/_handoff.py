@@ -43,8 +43,8 @@ class Stopwatch:
     """
 
     started_ns: int = 0
-    latencies_ns: list[int] = attrs.field(factory=list)
-    sender_was_first: list[bool] = attrs.field(factory=list)
+    latencies_ns: list[int] = attrs.field(factory=list[int])
+    sender_was_first: list[bool] = attrs.field(factory=list[bool])
 
     def groups(self, plan: Plan) -> Groups:
         """The latencies in seconds, a group for each order, without the warm-up."""

@@ -95,27 +95,37 @@ class Comparison:
         return percentile(ratios, 25), percentile(ratios, 75)
 
 
-def compare(baseline: Side, ours: Side, plan: Plan) -> Comparison:
+def compare(baseline: Side, ours: Side, plans: Sequence[Plan]) -> list[Comparison]:
     """Measure two sides in turn, so that what disturbs the machine disturbs both.
 
-    Who goes first changes from round to round, and one round of each goes before
-    those that count.  The garbage collector runs before every round and stays
-    switched on in it: collections that a side causes are part of its cost.
+    A machine has slow seconds.  So every round goes through all plans, takes both
+    sides of each right after one another, and changes who goes first; one round
+    goes before those that count.  The garbage collector runs before every
+    measurement and stays switched on in it: collections that a side causes are
+    part of its cost.
 
     Args:
         baseline: what to compare with.
         ours: what to compare.
-        plan: how much.
+        plans: how much, a plan for each comparison; all with the same number of rounds.
+
+    Returns:
+        The comparisons in the order of the plans.
     """
-    sides = (baseline, ours)
-    measured: tuple[list[Groups], list[Groups]] = ([], [])
-    for number in range(plan.rounds + 1):
-        for index in (0, 1) if number % 2 else (1, 0):
-            gc.collect()
-            groups = sides[index](plan)
-            if number > 0:
-                measured[index].append(groups)
-    return Comparison(baseline=Figures.of(measured[0]), ours=Figures.of(measured[1]))
+    (rounds,) = {plan.rounds for plan in plans}
+    measured: list[tuple[list[Groups], list[Groups]]] = [([], []) for _ in plans]
+    for number in range(rounds + 1):
+        for plan, (of_baseline, of_ours) in zip(plans, measured, strict=True):
+            sides = [(baseline, of_baseline), (ours, of_ours)]
+            for side, kept in sides if number % 2 else reversed(sides):
+                gc.collect()
+                groups = side(plan)
+                if number > 0:
+                    kept.append(groups)
+    return [
+        Comparison(baseline=Figures.of(of_baseline), ours=Figures.of(of_ours))
+        for of_baseline, of_ours in measured
+    ]
 
 
 def percentile(samples: Sequence[float], percent: int) -> float:

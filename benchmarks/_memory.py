@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -52,7 +52,7 @@ async def parked(tasks: int, start: Start) -> Groups:
 
 
 @contextmanager
-def traced() -> Iterator[None]:
+def traced() -> Generator[None, None, None]:
     """Trace the allocations of a block."""
     gc.collect()
     tracemalloc.start()

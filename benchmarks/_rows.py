@@ -66,7 +66,8 @@ def measure(row: Row, quick: bool) -> Measured:
         quick: measure little, for figures that nobody reads.
     """
     plan = row.quick if quick else row.plan
-    return Measured(row=row, plan=plan, comparison=compare(row.baseline, row.ours, plan))
+    (comparison,) = compare(row.baseline, row.ours, [plan])
+    return Measured(row=row, plan=plan, comparison=comparison)
 
 
 def in_trio(function: Callable[[Plan], Awaitable[Groups]]) -> Side:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import attrs
 
@@ -46,11 +46,29 @@ class Chart:
     series: tuple[Series, ...]
 
 
-WIDTH, HEIGHT = 760, 440
-LEFT, RIGHT, TOP, BOTTOM = 64, 736, 128, 384
+WIDTH, HEIGHT = 760, 460
+LEFT, RIGHT, TOP, BOTTOM = 64, 728, 152, 400
 # Blue and a darker grey: told apart also in print and by those who see no colours.
 COLOURS = ("#1d5fd1", "#6b7280")
 INK, MUTED, GRID = "#111827", "#4b5563", "#e5e7eb"
+FONTS = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
+
+
+@attrs.frozen(kw_only=True)
+class Style:
+    """How text looks, and which end of it is at its place."""
+
+    size: int = 12
+    colour: str = MUTED
+    anchor: str = "start"
+    weight: int = 400
+
+
+TITLE = Style(size=18, colour=INK, weight=600)
+NAME = Style(colour=INK)
+NOTE = Style()
+CENTRED = Style(anchor="middle")
+BEFORE = Style(anchor="end")
 
 
 @attrs.frozen(kw_only=True)
@@ -81,13 +99,16 @@ def draw(chart: Chart) -> str:
         x_most=max(point.x for point in points),
         y_most=step * math.ceil(max(point.high for point in points) / step),
     )
-    parts = [
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(chart.title)}" '
-        'font-family="system-ui, -apple-system, \'Segoe UI\', Helvetica, Arial, sans-serif">',
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-label={quoteattr(chart.title)} '
+        f'font-family="{FONTS}">'
+    )
+    parts = [
+        head,
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-        text(24, 34, chart.title, size=18, weight=600),
-        text(24, 56, chart.subtitle, size=12, colour=MUTED),
+        text(24, 34, chart.title, TITLE),
+        text(24, 56, chart.subtitle, NOTE),
         *legend(chart.series),
         *y_axis(frame, step, chart.y_label),
         *x_axis(frame, chart.x_label),
@@ -111,31 +132,36 @@ def legend(series: Sequence[Series]) -> Iterator[str]:
         y = 82 + 18 * index
         yield f'<line x1="24" y1="{y}" x2="46" y2="{y}" stroke="{colour}" stroke-width="2.5"/>'
         yield f'<circle cx="35" cy="{y}" r="3.5" fill="{colour}"/>'
-        yield text(54, y + 4, one.label, size=12)
+        yield text(54, y + 4, one.label, NAME)
 
 
 def y_axis(frame: Frame, step: float, label: str) -> Iterator[str]:
     """Grid lines with their values."""
-    yield text(24, TOP - 10, label, size=12, colour=MUTED)
+    yield text(24, TOP - 18, label, NOTE)
     for number in range(round(frame.y_most / step) + 1):
         y = frame.y(number * step)
         stroke = MUTED if number == 0 else GRID
         yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{RIGHT}" y2="{y:.1f}" stroke="{stroke}"/>'
-        yield text(LEFT - 8, y + 4, f"{number * step:g}", size=12, colour=MUTED, anchor="end")
+        yield text(LEFT - 8, y + 4, f"{number * step:g}", BEFORE)
 
 
 def x_axis(frame: Frame, label: str) -> Iterator[str]:
     """Ticks at the powers of ten, and smaller ones between."""
-    for power in range(math.floor(math.log10(frame.x_least)), math.ceil(math.log10(frame.x_most)) + 1):
+    for value in ticks(frame.x_least, frame.x_most):
+        is_power = math.log10(value).is_integer()
+        x, end = frame.x(value), BOTTOM + (7 if is_power else 4)
+        yield f'<line x1="{x:.1f}" y1="{BOTTOM}" x2="{x:.1f}" y2="{end}" stroke="{MUTED}"/>'
+        if is_power:
+            yield text(x, BOTTOM + 22, f"{value:,.0f}", CENTRED)
+    yield text((LEFT + RIGHT) / 2, BOTTOM + 44, label, CENTRED)
+
+
+def ticks(least: float, most: float) -> Iterator[float]:
+    """One to nine of every power of ten, from the least to the most."""
+    for power in range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1):
         for factor in range(1, 10):
-            value = factor * 10**power
-            if not frame.x_least <= value <= frame.x_most:
-                continue
-            x, length = frame.x(value), 7 if factor == 1 else 4
-            yield f'<line x1="{x:.1f}" y1="{BOTTOM}" x2="{x:.1f}" y2="{BOTTOM + length}" stroke="{MUTED}"/>'
-            if factor == 1:
-                yield text(x, BOTTOM + 22, f"{value:,.0f}", size=12, colour=MUTED, anchor="middle")
-    yield text((LEFT + RIGHT) / 2, BOTTOM + 44, label, size=12, colour=MUTED, anchor="middle")
+            if least <= factor * 10.0**power <= most:
+                yield factor * 10.0**power
 
 
 def line(frame: Frame, series: Series, colour: str) -> Iterator[str]:
@@ -145,24 +171,16 @@ def line(frame: Frame, series: Series, colour: str) -> Iterator[str]:
     middle = [f"{frame.x(p.x):.1f},{frame.y(p.y):.1f}" for p in series.points]
     yield f'<polygon points="{" ".join(upper + lower)}" fill="{colour}" fill-opacity="0.15"/>'
     yield f'<polyline points="{" ".join(middle)}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
+    value = Style(size=11, colour=colour, anchor="middle")
     for point in series.points:
         x, y = frame.x(point.x), frame.y(point.y)
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
-        yield text(x, y - 9, f"{point.y:.1f}", size=11, colour=colour, anchor="middle")
+        yield text(x, y - 9, f"{point.y:.1f}", value)
 
 
-def text(
-    x: float,
-    y: float,
-    content: str,
-    *,
-    size: int,
-    colour: str = INK,
-    anchor: str = "start",
-    weight: int = 400,
-) -> str:
+def text(x: float, y: float, content: str, style: Style) -> str:
     """One line of text."""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
-        f'fill="{colour}" text-anchor="{anchor}">{escape(content)}</text>'
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{style.size}" font-weight="{style.weight}" '
+        f'fill="{style.colour}" text-anchor="{style.anchor}">{escape(content)}</text>'
     )

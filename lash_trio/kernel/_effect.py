@@ -163,9 +163,9 @@ class StartedEffect(EffectHandle):
         except BaseExceptionGroup as group:
             # A nursery inside the effect has failed and was cancelled from outside,
             # both at once: the failure stays here, the cancellation goes on.
-            failure, others = group.split(Exception)
-            if failure is not None:
-                self._fail(failure)
+            failures, others = group.split(Exception)
+            if failures is not None:
+                self._fail(failures)
             if others is not None:
                 raise others from None
         finally:

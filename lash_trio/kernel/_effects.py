@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVarTuple, Unpack
+from typing import TypeAlias, TypeVarTuple
 
 import attrs
 
@@ -80,8 +80,8 @@ def step_effect(
     scope: EffectScope,
     key: str,
     name: str,
-    function: Callable[[Unpack[ArgsT]], Awaitable[JsonValue]],
-    *args: Unpack[ArgsT],
+    function: Callable[[*ArgsT], Awaitable[JsonValue]],
+    *args: *ArgsT,
 ) -> Effect:
     """A durable step."""
     try:

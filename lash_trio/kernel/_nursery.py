@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import TypeVarTuple
 
 import trio
-from typing import TypeVarTuple, Unpack
 
 from ..model import EffectError, EffectErrorCode
 from ._paths import TaskPath, TaskPaths
@@ -36,8 +36,8 @@ class EffectNursery:
 
     def start_soon(
         self,
-        function: Callable[[Unpack[ArgsT]], Awaitable[object]],
-        *args: Unpack[ArgsT],
+        function: Callable[[*ArgsT], Awaitable[object]],
+        *args: *ArgsT,
         name: object = None,
     ) -> None:
         """Start a child task.
@@ -66,8 +66,8 @@ class EffectNursery:
     async def _run_child(
         self,
         path: TaskPath,
-        function: Callable[[Unpack[ArgsT]], Awaitable[object]],
-        args: tuple[Unpack[ArgsT]],
+        function: Callable[[*ArgsT], Awaitable[object]],
+        args: tuple[*ArgsT],
     ) -> None:
         self._paths.enter(path)
         try:

@@ -86,7 +86,8 @@ async def request_process_cancel(
         record = await registry.get_process(process_id)
     if record is None:
         raise PluginError(
-            PluginReason.UNKNOWN_PROCESS, f"process {process_id!r} was removed while it was cancelled"
+            PluginReason.UNKNOWN_PROCESS,
+            f"process {process_id!r} was removed while it was cancelled",
         )
     return record
 

@@ -7,7 +7,7 @@ The rules are those of any store; a store brings an
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import attrs
@@ -208,8 +208,9 @@ class ReplayController(EffectController):
             recorded = await self._journal.record(
                 attrs.evolve(entry, recorded_at_ms=self._clock.now_ms())
             )
-        self._entries[entry.replay_key] = recorded
-        return recorded
+            self._entries[entry.replay_key] = recorded
+            return recorded
+        raise AssertionError("nobody else has this cancel scope, so nobody can cancel it")
 
 
 class ReplayingEffectHost(EffectHost):
@@ -255,7 +256,7 @@ class ReplayingEffectHost(EffectHost):
         return ScopedEffectController(self._open(scope), scope)
 
     @asynccontextmanager
-    async def _open(self, scope: EffectScope) -> AsyncIterator[EffectController]:
+    async def _open(self, scope: EffectScope) -> AsyncGenerator[EffectController, None]:
         async with self._journal.open_scope(scope, self._owner_id) as journal:
             yield ReplayController(
                 journal, scope, self._clock, self._options, InlineEffectController()

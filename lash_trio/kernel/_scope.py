@@ -7,11 +7,11 @@ a table (:data:`~lash_trio.model.SCOPE_TRANSITIONS`); this module feeds it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from types import TracebackType
+from typing import NoReturn, TypeVarTuple
 
 import trio
-from typing import TypeVarTuple, Unpack
 
 from ..abc import EffectController, LocalExecution, ProcessRegistry, ScopedEffects
 from ..model import (
@@ -30,12 +30,20 @@ from ..model import (
     ScopeState,
     WaitTimedOut,
 )
+from ._cancellation import (
+    carries_cancellation,
+    is_about_to_be_told,
+    is_cancellation,
+    is_unwinding,
+)
 from ._effect import EffectRun, StartedEffect, scope_closed_error
 from ._effects import EventToAwait, await_event_effect, process_effect, sleep_effect, step_effect
 from ._nursery import EffectNurseryManager
 from ._paths import TaskPath, TaskPaths
 
 ArgsT = TypeVarTuple("ArgsT")
+
+_REFUSING = (ScopeState.CLOSING, ScopeState.CLOSED)
 
 
 class ScopedEffectController(ScopedEffects):
@@ -60,14 +68,15 @@ class ScopedEffectController(ScopedEffects):
         scope.validate()
         self._scope = scope
         self._paths = TaskPaths()
-        self._state = ScopeState.OPEN
+        # Entering the block opens it.
+        self._state = ScopeState.CLOSED
         self._cancel_reason: str | None = None
         self._runs: dict[EffectRun, None] = {}
         self._leaving = False
         self._runs_ended = trio.Event()
         self._watch: trio.lowlevel.Task | None = None
         self._controller_manager = controller
-        self._nursery_manager = trio.open_nursery()
+        self._exits: AsyncExitStack | None = None
         self._close_requested: trio.Event | None = None
         self._closed = trio.Event()
 
@@ -104,15 +113,29 @@ class ScopedEffectController(ScopedEffects):
         return self._controller.requires_durable_attachment_store
 
     async def __aenter__(self) -> ScopedEffectController:
+        if self._exits is not None:
+            raise RuntimeError(
+                f"the scope {self._scope.id!r} was entered before, and a scope serves one "
+                "block; ask the host for another"
+            )
+        self._exits = AsyncExitStack()
         await trio.lowlevel.checkpoint_if_cancelled()
-        self._controller = await self._controller_manager.__aenter__()
-        self._nursery = await self._nursery_manager.__aenter__()
-        watching = trio.Event()
-        self._nursery.start_soon(self._watch_outer_cancellation, watching)
-        # The watch must stand before the block begins.  That takes one step of the
-        # scheduler; a cancellation that comes in between is seen by the watch.
-        with trio.CancelScope(shield=True):
-            await watching.wait()
+        async with AsyncExitStack() as exits:
+            exits.callback(self._closed.set)
+            self._controller = await exits.enter_async_context(self._controller_manager)
+            # Strict: what leaves it is a group then, whatever trio.run() was told.
+            self._nursery_manager = trio.open_nursery(strict_exception_groups=True)
+            self._nursery = await self._nursery_manager.__aenter__()
+            exits.push_async_exit(self._end_effects)
+            watching = trio.Event()
+            self._nursery.start_soon(self._watch_outer_cancellation, watching)
+            self._paths.own_root()
+            self._state = ScopeState.OPEN
+            # The watch must stand before the block begins.  That takes one step of the
+            # scheduler; a cancellation that comes in between is seen by the watch.
+            with trio.CancelScope(shield=True):
+                await watching.wait()
+            self._exits = exits.pop_all()
         return self
 
     async def __aexit__(
@@ -120,26 +143,10 @@ class ScopedEffectController(ScopedEffects):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        self._leaving = True
-        if exc is not None:
-            self._advance(ScopeSignal.BLOCK_LEFT)
-            self._nursery.cancel_scope.cancel("the block of the scope was left by an exception")
-        elif not self._runs:
-            self._stop_watch()
-        try:
-            # The nursery is not shown the block's exception: it would wrap it.
-            await self._nursery_manager.__aexit__(None, None, None)
-        except trio.Cancelled:
-            if exc is None or isinstance(exc, trio.Cancelled):
-                raise
-            # The block's own exception unwinds in place of the cancellation.
-        finally:
-            self._advance(ScopeSignal.BLOCK_LEFT)
-            await self._end_runs_of_other_tasks()
-            self._advance(ScopeSignal.EFFECTS_ENDED)
-            self._closed.set()
-            await self._controller_manager.__aexit__(exc_type, exc, traceback)
+    ) -> bool:
+        # Ends the effects, then closes the controller.
+        exits, self._exits = self._exits, AsyncExitStack()
+        return exits is not None and bool(await exits.__aexit__(exc_type, exc, traceback))
 
     async def execute_effect(
         self, envelope: EffectEnvelope, local_executor: LocalExecution
@@ -156,13 +163,17 @@ class ScopedEffectController(ScopedEffects):
 
         Always a checkpoint.
         """
+        if self._state in _REFUSING:
+            await self._refuse(envelope)
         run = self._admit(envelope)
         try:
             return await run.execute(self._controller, local_executor)
         finally:
             self._ended(run)
 
-    def start_effect(self, envelope: EffectEnvelope, local_executor: LocalExecution) -> StartedEffect:
+    def start_effect(
+        self, envelope: EffectEnvelope, local_executor: LocalExecution
+    ) -> StartedEffect:
         """Start an effect in the scope's nursery.
 
         Returns:
@@ -173,6 +184,8 @@ class ScopedEffectController(ScopedEffects):
 
         Not a checkpoint.
         """
+        if self._state in _REFUSING:
+            return self._refuse_to_start(envelope)
         run = self._admit(envelope)
         handle = StartedEffect(run, self._scope.id)
         self._nursery.start_soon(
@@ -190,14 +203,17 @@ class ScopedEffectController(ScopedEffects):
 
         Not a checkpoint.
         """
-        if self._state is ScopeState.OPEN:
-            self._cancel_reason = reason
-            for run in self._runs:
-                run.cancel(reason)
+        is_first = self._state is ScopeState.OPEN
         self._advance(ScopeSignal.CANCEL_REQUESTED)
+        if is_first:
+            self._cancel_reason = reason
+            for run in tuple(self._runs):
+                run.cancel(reason)
 
     async def aclose(self) -> None:
-        """Refuse new effects and wait for the running ones, in a scope of ``scoped_in``.
+        """Wait until no effect runs any more, and refuse all from then on.
+
+        This is what leaving a block does, for a scope of ``scoped_in``.
 
         Raises:
             RuntimeError: where the scope is a block's; leave the block instead.
@@ -214,7 +230,10 @@ class ScopedEffectController(ScopedEffects):
 
     async def wait_close_requested(self) -> None:
         """Wait until somebody calls :meth:`aclose`.  Always a checkpoint."""
-        self._close_requested = trio.Event()
+        if self._close_requested is None:
+            self._close_requested = trio.Event()
+        # Who waits here keeps the scope open for others, and asks for no effects.
+        self._paths.lend_root()
         await self._close_requested.wait()
 
     async def sleep(self, seconds: float, name: str = "sleep") -> None:
@@ -233,8 +252,8 @@ class ScopedEffectController(ScopedEffects):
     async def step(
         self,
         name: str,
-        function: Callable[[Unpack[ArgsT]], Awaitable[JsonValue]],
-        *args: Unpack[ArgsT],
+        function: Callable[[*ArgsT], Awaitable[JsonValue]],
+        *args: *ArgsT,
     ) -> JsonValue:
         """Run an async function as a durable step under a structural replay key.
 
@@ -333,13 +352,27 @@ class ScopedEffectController(ScopedEffects):
         return self._paths.current()
 
     def _admit(self, envelope: EffectEnvelope) -> EffectRun:
-        if self._state in (ScopeState.CLOSING, ScopeState.CLOSED):
-            raise scope_closed_error(self._scope.id, envelope)
         run = EffectRun(envelope, self._scope.id)
         if self._state is ScopeState.CANCELLED:
             run.cancel(self._cancel_reason)
         self._runs[run] = None
         return run
+
+    async def _refuse(self, envelope: EffectEnvelope) -> NoReturn:
+        if is_unwinding():
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            # Whom the cancellation has not reached yet must hear of it as such.
+            await trio.lowlevel.checkpoint()
+        raise scope_closed_error(self._scope.id, envelope)
+
+    def _refuse_to_start(self, envelope: EffectEnvelope) -> StartedEffect:
+        if self._state is ScopeState.CLOSED or not is_about_to_be_told():
+            raise scope_closed_error(self._scope.id, envelope)
+        # As in a nursery that is being cancelled: it starts, and does nothing.
+        handle = StartedEffect(EffectRun(envelope, self._scope.id), self._scope.id)
+        handle.never_begin()
+        return handle
 
     async def _run_started(
         self, run: EffectRun, handle: StartedEffect, local_executor: LocalExecution
@@ -351,14 +384,63 @@ class ScopedEffectController(ScopedEffects):
 
     def _ended(self, run: EffectRun) -> None:
         del self._runs[run]
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        """Refuse effects once the block is left and the last one has ended."""
         if self._leaving and not self._runs:
-            self._stop_watch()
+            self._advance(ScopeSignal.BLOCK_LEFT)
             self._runs_ended.set()
+            if self._watch is not None:
+                watch, self._watch = self._watch, None
+                trio.lowlevel.reschedule(watch)
+
+    async def _end_effects(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Leave the nursery, and see that nothing else of the scope runs on."""
+        self._leaving = True
+        if exc is None:
+            self._close_if_idle()
+        else:
+            self._advance(ScopeSignal.BLOCK_LEFT)
+            self._nursery.cancel_scope.cancel("the block of the scope was left by an exception")
+        try:
+            return await self._leave_nursery(exc)
+        finally:
+            self._advance(ScopeSignal.BLOCK_LEFT)
+            await self._end_runs_of_other_tasks()
+            self._advance(ScopeSignal.EFFECTS_ENDED)
+
+    async def _leave_nursery(self, exc: BaseException | None) -> bool:
+        """Wait for the nursery; returns and raises as ``__aexit__`` of the scope does.
+
+        The nursery is shown a cancellation, which may be its own, but no other
+        exception of the block: it would wrap it.
+        """
+        shown = exc if carries_cancellation(exc) else None
+        try:
+            absorbed = await self._nursery_manager.__aexit__(
+                None if shown is None else type(shown), shown, None
+            )
+        except BaseExceptionGroup as group:
+            # Effects keep their failures, so this is a cancellation from outside; or
+            # what no effect can keep, such as a KeyboardInterrupt.
+            others = [e for e in group.exceptions if e is not exc and not is_cancellation(e)]
+            if exc is not None and not others:
+                return False
+            if exc is not None and shown is None:
+                raise BaseExceptionGroup(group.message, [exc, *others]) from None
+            raise
+        return shown is not None and bool(absorbed)
 
     async def _end_runs_of_other_tasks(self) -> None:
         """End effects that tasks outside the nursery still execute in a left scope."""
         if self._runs:
-            for run in self._runs:
+            for run in tuple(self._runs):
                 run.abandon()
             # They have been cancelled, so this lasts as long as they unwind.
             with trio.CancelScope(shield=True):
@@ -380,11 +462,6 @@ class ScopedEffectController(ScopedEffects):
         self._watch = trio.lowlevel.current_task()
         watching.set()
         await trio.lowlevel.wait_task_rescheduled(on_cancel)
-
-    def _stop_watch(self) -> None:
-        if self._watch is not None:
-            watch, self._watch = self._watch, None
-            trio.lowlevel.reschedule(watch)
 
     def _advance(self, signal: ScopeSignal) -> None:
         self._state = SCOPE_TRANSITIONS[self._state, signal]

@@ -96,6 +96,7 @@ from ._event_type import (
     signal_name_of as signal_name_of,
 )
 from ._facets import (
+    check_limit as check_limit,
     delete_report as delete_report,
     resumed_event as resumed_event,
     waiting_event as waiting_event,

@@ -130,7 +130,8 @@ def prepare_append(
         PluginError: reasons ``event_replay_conflict``, ``undeclared_event_type``,
             ``event_replay_required``, ``invalid_payload``, ``process_terminal``,
             ``invalid_selector``; checked in this order.  A payload that is no JSON
-            is ``invalid_payload`` before all others, since it cannot be compared.
+            is ``invalid_payload`` before all others, since it cannot be compared; an
+            await output of another end than the type's is one after all others.
     """
     try:
         payload = copy_json(request.payload)

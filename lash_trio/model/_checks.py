@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 from attrs.validators import optional as optional
 
 from ._errors import InvalidValueError
-from ._json import shown
+from ._json import JsonObject, shown
 
 FieldT = TypeVar("FieldT")
 
@@ -32,8 +32,7 @@ def tuple_of(
     def check(
         _: object, field: attrs.Attribute[tuple[FieldT, ...]], value: tuple[FieldT, ...]
     ) -> None:
-        if type(value) is not tuple:
-            raise InvalidValueError(f"expected {field.name} to be a tuple, got {shown(value)}")
+        is_tuple(None, field, value)
         for number, item in enumerate(value):
             if not isinstance(item, kind):
                 raise InvalidValueError(
@@ -41,6 +40,18 @@ def tuple_of(
                 )
 
     return check
+
+
+def is_tuple(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    """The field must be a tuple, of whatever."""
+    if type(value) is not tuple:
+        raise InvalidValueError(f"expected {field.name} to be a tuple, got {shown(value)}")
+
+
+def is_object(_: object, field: attrs.Attribute[JsonObject], value: JsonObject) -> None:
+    """The field must be a JSON object."""
+    if type(value) is not dict:
+        raise InvalidValueError(f"expected {field.name} to be a dict, got {shown(value)}")
 
 
 def at_least(minimum: int) -> Callable[[object, attrs.Attribute[int], int], None]:

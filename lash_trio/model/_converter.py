@@ -34,7 +34,8 @@ def to_json(value: object) -> JsonValue:
         Data that :func:`from_json` turns into an equal object.
 
     Raises:
-        WireError: code ``invalid_json``, where a field holds what JSON cannot say.
+        WireError: code ``invalid_json``, where a field holds what JSON cannot say;
+            ``invalid_value``, where it holds an object of another class.
     """
     from ._wire import to_json as unstructure
 
@@ -46,11 +47,14 @@ def from_json(kind: type[T], value: JsonValue) -> T:
 
     Args:
         kind: its class, or the base of a union: ``EffectCommand`` reads any command.
+            ``Ok[A] | Err[B]`` works as well, but cannot be said to a type checker.
         value: the data; unknown fields are ignored.
 
     Raises:
-        WireError: code ``unknown_tag`` or ``invalid_value``; the text names the
-            place, what was expected and what came.
+        WireError: code ``unknown_tag`` or ``invalid_value``, or that of the check
+            which an object of the class did not pass, for example
+            ``runtime_effect_replay_required``; the text names the place, what was
+            expected and what came.
     """
     from ._wire import from_json as structure
 

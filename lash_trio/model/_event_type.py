@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
-from ._checks import instance_of, optional
+from ._checks import instance_of, is_object, optional
 from ._errors import InvalidValueError, PluginError, PluginReason
-from ._json import JsonObject, JsonValue, shown
+from ._json import JsonObject, JsonValue, empty_object, shown
 
 CANCEL_REQUESTED = "process.cancel_requested"
 WAITING = "process.waiting"
@@ -70,7 +70,7 @@ class ProcessValueSelector:
         return PresentSelector(at=pointer)
 
 
-def _check_pointer(_: object, __: object, pointer: str) -> None:
+def _check_pointer(_: object, __: object, pointer: Any) -> None:
     if not isinstance(pointer, str) or not _POINTER.fullmatch(pointer):
         raise InvalidValueError(
             "expected a JSON pointer, empty or starting with '/', with '~' written as '~0' "
@@ -78,7 +78,11 @@ def _check_pointer(_: object, __: object, pointer: str) -> None:
         )
 
 
-def _check_fields(_: object, __: object, fields: Mapping[str, ProcessValueSelector]) -> None:
+def _no_fields() -> Mapping[str, ProcessValueSelector]:
+    return {}
+
+
+def _check_fields(_: object, __: object, fields: Mapping[Any, Any]) -> None:
     for name, selector in fields.items():
         if not isinstance(name, str) or not isinstance(selector, ProcessValueSelector):
             raise InvalidValueError(
@@ -120,7 +124,9 @@ class TemplateSelector(ProcessValueSelector):
     tag: ClassVar[str] = "template"
     wire_body: ClassVar[str | None] = "*"
     text: str = attrs.field(metadata={"wire": "template"})
-    fields: Mapping[str, ProcessValueSelector] = attrs.field(factory=dict, validator=_check_fields)
+    fields: Mapping[str, ProcessValueSelector] = attrs.field(
+        factory=_no_fields, validator=_check_fields
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -220,7 +226,7 @@ class ProcessEventType:
     """
 
     name: str = attrs.field(validator=instance_of(str))
-    payload_schema: JsonObject = attrs.field(factory=dict, validator=instance_of(dict))
+    payload_schema: JsonObject = attrs.field(factory=empty_object, validator=is_object)
     semantics: ProcessEventSemanticsSpec = attrs.field(
         factory=ProcessEventSemanticsSpec, validator=instance_of(ProcessEventSemanticsSpec)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set as AbstractSet
 
 from ._converter import to_json
-from ._errors import PluginError, PluginReason
+from ._errors import InvalidValueError, PluginError, PluginReason
 from ._event import ProcessEventAppendRequest
 from ._event_type import RESUMED, WAITING
 from ._process import ProcessRecord, WaitState
@@ -58,3 +58,14 @@ def delete_report(
         orphaned_process_ids=tuple(sorted((process_ids & running) - still_granted)),
         preserved_process_ids=tuple(sorted(process_ids & still_granted)),
     )
+
+
+def check_limit(limit: int) -> int:
+    """Refuse a negative limit.
+
+    Raises:
+        InvalidValueError: it is negative.
+    """
+    if limit < 0:
+        raise InvalidValueError(f"a limit is zero or more, got {limit}")
+    return limit

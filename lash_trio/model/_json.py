@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from ._errors import EffectErrorCode, WireError
 
@@ -24,6 +24,12 @@ JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, 
 """Anything JSON can say."""
 JsonObject: TypeAlias = dict[str, JsonValue]
 """A JSON object."""
+
+
+def empty_object() -> JsonObject:
+    """A new object without keys."""
+    return {}
+
 
 MAX_DEPTH = 200
 """How many lists and objects a value may have inside each other.
@@ -56,20 +62,23 @@ def copy_json(value: object, max_depth: int = MAX_DEPTH) -> JsonValue:
             converts, nesting too deep or in a circle.
     """
     try:
-        return _copy(value, max_depth)
+        copied: JsonValue = _copy(value, max_depth)
     except RecursionError:
         # The limit on the depth comes first, unless the caller is deep itself.
         _refuse("the value is nested too deeply for what is left of the stack")
+    return copied
 
 
-def _copy(value: object, room: int) -> JsonValue:
-    kind = type(value)
+# The most frequent kinds come first: this runs for every value of every append.
+# Subclasses are refused, so it is the class that decides and not isinstance.
+def _copy(value: Any, room: int) -> Any:
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is dict:
         if not room:
             _refuse_depth()
         room -= 1
         copied: dict[str, JsonValue] = {}
-        for key, item in value.items():  # type: ignore[attr-defined]
+        for key, item in value.items():
             if type(key) is not str:
                 _refuse(f"object keys must be strings, got {shown(key)}")
             if not key.isascii():
@@ -77,24 +86,29 @@ def _copy(value: object, room: int) -> JsonValue:
             copied[key] = _copy(item, room)
         return copied
     if kind is str:
-        if not value.isascii():  # type: ignore[attr-defined]
-            _check_text(value)  # type: ignore[arg-type]
-        return value  # type: ignore[return-value]
+        if not value.isascii():
+            _check_text(value)
+        return value
     if kind is int:
-        if not _LOWEST < value < _HIGHEST:  # type: ignore[operator]
-            _check_digits(value)  # type: ignore[arg-type]
-        return value  # type: ignore[return-value]
+        if not _LOWEST < value < _HIGHEST:
+            _check_digits(value)
+        return value
     if value is None or kind is bool:
-        return value  # type: ignore[return-value]
+        return value
+    return _copy_other(value, room)
+
+
+def _copy_other(value: Any, room: int) -> JsonValue:
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is list or kind is tuple:
         if not room:
             _refuse_depth()
         room -= 1
-        return [_copy(item, room) for item in value]  # type: ignore[attr-defined]
+        return [_copy(item, room) for item in value]
     if kind is float:
-        if not math.isfinite(value):  # type: ignore[arg-type]
+        if not math.isfinite(value):
             _refuse(f"numbers must be finite, got {value!r}")
-        return value  # type: ignore[return-value]
+        return float(value)
     _refuse(f"expected plain JSON data, got {kind.__module__}.{kind.__qualname__}")
 
 

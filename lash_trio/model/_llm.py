@@ -8,8 +8,8 @@ from typing import ClassVar
 import attrs
 
 from ._attachment import LlmAttachment, LlmAttachmentSpec
-from ._checks import at_least, optional, tuple_of
-from ._json import JsonObject, JsonValue
+from ._checks import at_least, is_object, optional, tuple_of
+from ._json import JsonObject, JsonValue, empty_object
 
 
 class LlmRole(StrEnum):
@@ -92,8 +92,8 @@ class LlmToolSpec:
 
     name: str
     description: str
-    input_schema: JsonObject = attrs.field(factory=dict)
-    output_schema: JsonObject = attrs.field(factory=dict)
+    input_schema: JsonObject = attrs.field(factory=empty_object, validator=is_object)
+    output_schema: JsonObject = attrs.field(factory=empty_object, validator=is_object)
 
 
 class LlmToolChoice(StrEnum):
@@ -125,7 +125,7 @@ class JsonSchemaOutput(LlmOutputSpec):
 
     tag: ClassVar[str] = "json_schema"
     name: str
-    schema: JsonObject
+    schema: JsonObject = attrs.field(validator=is_object)
     strict: bool = True
 
 

@@ -26,7 +26,7 @@ from ._event_type import (
     SelectorDedupe,
     TemplateSelector,
 )
-from ._json import JsonValue, canonical_json
+from ._json import JsonValue, canonical_json, shown
 
 
 def materialize_semantics(
@@ -41,7 +41,9 @@ def materialize_semantics(
         spec: the semantics its type declares.
 
     Raises:
-        PluginError: reason ``invalid_selector``, where a pointer finds nothing.
+        PluginError: reason ``invalid_selector``, where a pointer finds nothing;
+            ``invalid_payload``, where the await output is of another end than the
+            one that the type says.
     """
     if spec.terminal is None and spec.wake is None:
         return PLAIN_SEMANTICS
@@ -135,6 +137,13 @@ def _terminal(payload: JsonValue, spec: ProcessTerminalSpec) -> ProcessTerminalS
         output = from_json(ProcessAwaitOutput, selected)
     except WireError:
         output = _output_of_value(spec.state, selected)
+    if output.terminal_state is not spec.state:
+        # The status and what the awaiting get would contradict each other for ever.
+        raise PluginError(
+            PluginReason.INVALID_PAYLOAD,
+            f"expected the await output of a process that ends as {spec.state}, "
+            f"got that of one that ends as {output.terminal_state}: {shown(selected, 200)}",
+        )
     return ProcessTerminalSemantics(state=spec.state, await_output=output)
 
 

@@ -3,6 +3,8 @@
 Source: the process model around the seed.
 """
 
+# A frozen field is a property that can only be read.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -12,10 +14,10 @@ from typing import ClassVar
 import attrs
 
 from ._await_output import ProcessAwaitOutput
-from ._checks import at_least, instance_of, optional, tuple_of
+from ._checks import at_least, instance_of, is_object, optional, tuple_of
 from ._event_type import ProcessEventType, ProcessTerminalState
 from ._invocation import CausalRef, Invocation
-from ._json import JsonObject, JsonValue
+from ._json import JsonObject, JsonValue, empty_object
 from ._session import SessionScope
 from ._tool import PreparedToolCall
 
@@ -72,7 +74,7 @@ class FunctionInput(ProcessInput):
 
     tag: ClassVar[str] = "function"
     name: str = attrs.field(validator=instance_of(str))
-    args: JsonObject = attrs.field(factory=dict, validator=instance_of(dict))
+    args: JsonObject = attrs.field(factory=empty_object, validator=is_object)
     rerun: RerunDisposition = attrs.field(
         default=RerunDisposition.RERUNNABLE, metadata={"omit_default": True}
     )

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import attrs
 
-from ._converter import to_json
+from ._converter import from_json, to_json
 from ._errors import PluginError, PluginReason, WireError
-from ._event_type import CORE_EVENT_TYPES, ProcessTerminalState
+from ._event_type import CORE_EVENT_TYPES, ProcessEventType, ProcessTerminalState
 from ._json import json_hash
 from ._process import (
     ExternalInput,
     FunctionInput,
     ProcessRecord,
     ProcessRegistration,
+    SessionOriginator,
     SessionTurnInput,
     ToolCallInput,
 )
 from ._schema import compile_schema
+
+_CORE = {core.name: core for core in CORE_EVENT_TYPES}
 
 
 @attrs.frozen(kw_only=True)
@@ -43,25 +46,26 @@ class PreparedRegistration:
 
 
 def prepare_registration(registration: ProcessRegistration) -> PreparedRegistration:
-    """Add the core event types, check, hash.
+    """Copy, add the core event types, check, hash.
+
+    Returns:
+        A registration that shares no list or dict with the caller's, as it would be
+        after a store has written and read it.
 
     Raises:
         PluginError: reason ``invalid_registration``.
     """
-    names = {event_type.name for event_type in registration.event_types}
-    complete = attrs.evolve(
-        registration,
-        event_types=(
-            *registration.event_types,
-            *(core for core in CORE_EVENT_TYPES if core.name not in names),
-        ),
-    )
-    _check(complete)
     try:
-        digest = json_hash(to_json(complete))
+        copied = from_json(ProcessRegistration, to_json(registration))
     except WireError as error:
-        raise _refusal(complete, f"its input must be plain JSON: {error.message}") from error
-    return PreparedRegistration(registration=complete, registration_hash=digest)
+        raise _refusal(registration, f"it cannot be written as JSON: {error.message}") from error
+    names = {event_type.name for event_type in copied.event_types}
+    missing = [core for core in CORE_EVENT_TYPES if core.name not in names]
+    complete = attrs.evolve(copied, event_types=(*copied.event_types, *missing))
+    _check(complete)
+    return PreparedRegistration(
+        registration=complete, registration_hash=json_hash(to_json(complete))
+    )
 
 
 def check_same_registration(record: ProcessRecord, prepared: PreparedRegistration) -> None:
@@ -87,39 +91,67 @@ def _refusal(registration: ProcessRegistration, what: str) -> PluginError:
 
 
 def _check(registration: ProcessRegistration) -> None:
-    if not registration.id.strip():
-        raise _refusal(registration, "its id is blank")
-    if not registration.provenance.host_profile_id.strip():
-        raise _refusal(registration, "the host profile id of its provenance is blank")
+    _check_ids(registration)
     _check_environment(registration)
     seen: set[str] = set()
     for event_type in registration.event_types:
-        if not event_type.name.strip():
-            raise _refusal(registration, "it declares an event type with a blank name")
         if event_type.name in seen:
             raise _refusal(registration, f"it declares event type {event_type.name!r} twice")
         seen.add(event_type.name)
-        terminal = event_type.semantics.terminal
-        if (
-            terminal is not None
-            and terminal.await_output is None
-            and terminal.state is not ProcessTerminalState.COMPLETED
-        ):
-            raise _refusal(
-                registration,
-                f"its terminal event type {event_type.name!r} ends it as {terminal.state} "
-                "and so must say where the await output is",
-            )
-        try:
-            compile_schema(event_type.payload_schema)
-        except (PluginError, WireError) as error:
-            raise _refusal(
-                registration, f"the payload schema of {event_type.name!r}: {error.message}"
-            ) from error
+        _check_event_type(registration, event_type)
+
+
+def _check_ids(registration: ProcessRegistration) -> None:
+    provenance = registration.provenance
+    if not registration.id.strip():
+        raise _refusal(registration, "its id is blank")
+    if not provenance.host_profile_id.strip():
+        raise _refusal(registration, "the host profile id of its provenance is blank")
+    match provenance.originator:
+        case SessionOriginator(scope=scope) if not scope.session_id.strip():
+            raise _refusal(registration, "the session id of its originator is blank")
+        case _:
+            pass
+    if registration.wake_target is not None and not registration.wake_target.session_id.strip():
+        raise _refusal(registration, "the session id of its wake target is blank")
+
+
+def _check_event_type(registration: ProcessRegistration, event_type: ProcessEventType) -> None:
+    if not event_type.name.strip():
+        raise _refusal(registration, "it declares an event type with a blank name")
+    terminal = event_type.semantics.terminal
+    if (
+        terminal is not None
+        and terminal.await_output is None
+        and terminal.state is not ProcessTerminalState.COMPLETED
+    ):
+        raise _refusal(
+            registration,
+            f"its terminal event type {event_type.name!r} ends it as {terminal.state} "
+            "and so must say where the await output is",
+        )
+    core = _CORE.get(event_type.name)
+    if core is not None and (
+        terminal != core.semantics.terminal or event_type.payload_schema != core.payload_schema
+    ):
+        # The runtime writes these events itself, and relies on what they mean.
+        raise _refusal(
+            registration,
+            f"it declares the core event type {event_type.name!r} with another end or payload "
+            "schema; only a wake may be added to a core type",
+        )
+    try:
+        compile_schema(event_type.payload_schema)
+    except (PluginError, WireError) as error:
+        raise _refusal(
+            registration, f"the payload schema of {event_type.name!r}: {error.message}"
+        ) from error
 
 
 def _check_environment(registration: ProcessRegistration) -> None:
     has = registration.env_ref is not None
+    if registration.env_ref is not None and not registration.env_ref.strip():
+        raise _refusal(registration, "its env_ref is blank; leave it out where there is none")
     match registration.input:
         case ToolCallInput() if not has:
             raise _refusal(registration, "a tool_call input needs an env_ref, got none")

@@ -3,6 +3,8 @@
 Source: ``EffectScope`` of the seed.
 """
 
+# A frozen field is a property that can only be read.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 from typing import ClassVar

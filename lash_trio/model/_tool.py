@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import attrs
 
-from ._checks import at_least, tuple_of
+from ._checks import at_least, is_tuple, tuple_of
 from ._json import JsonValue
 
 
@@ -47,7 +47,7 @@ class SwitchAgentFrame(ToolControl):
 
     tag: ClassVar[str] = "switch_agent_frame"
     frame_id: str
-    initial_nodes: tuple[JsonValue, ...] = attrs.field(default=(), validator=tuple_of(object))
+    initial_nodes: tuple[JsonValue, ...] = attrs.field(default=(), validator=is_tuple)
     task: str | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from copy import deepcopy
 
 import attrs
 import trio
@@ -15,7 +16,6 @@ import trio
 from ...abc import Clock, ProcessRegistry
 from ...kernel import END, EventWaiters, TrioClock, any_event
 from ...model import (
-    InvalidValueError,
     LeaseClaim,
     PluginError,
     PluginReason,
@@ -38,6 +38,7 @@ from ...model import (
     SessionScope,
     WaitState,
     check_fence,
+    check_limit,
     check_same_registration,
     claim_lease,
     delete_report,
@@ -108,7 +109,8 @@ class MemoryProcessRegistry(ProcessRegistry):
         prepared = prepare_registration(registration)
         log = self._logs.get(registration.id)
         if log is None:
-            log = ProcessLog(prepared.record(self._clock.now_ms()))
+            # A copy: what the caller does to its input later must not reach the row.
+            log = ProcessLog(deepcopy(prepared.record(self._clock.now_ms())))
             self._logs[log.id] = self._running[log.id] = log
         else:
             check_same_registration(log.record, prepared)
@@ -137,7 +139,9 @@ class MemoryProcessRegistry(ProcessRegistry):
         log = self._log(process_id)
         log.replace_record(
             attrs.evolve(
-                log.record, external_ref=external_ref, updated_at_ms=self._clock.now_ms()
+                log.record,
+                external_ref=deepcopy(external_ref),
+                updated_at_ms=self._clock.now_ms(),
             )
         )
         return log.record
@@ -378,14 +382,3 @@ class MemoryProcessRegistry(ProcessRegistry):
                 del self._running[log.id]
                 self._waiters.notify(log.id, END)
         return prepared
-
-
-def check_limit(limit: int) -> int:
-    """Refuse a negative limit.
-
-    Raises:
-        InvalidValueError: it is negative.
-    """
-    if limit < 0:
-        raise InvalidValueError(f"a limit is zero or more, got {limit}")
-    return limit

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
+from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeAlias, TypeVar, TypeVarTuple, Unpack
 
 import trio
@@ -23,6 +23,7 @@ class Call(Generic[T]):
     def __init__(self) -> None:
         self.ended = False
         self.cancelled = False
+        self.task: trio.lowlevel.Task | None = None
         self._scope = trio.CancelScope()
         self._returned: list[T] = []
         self._raised: Exception | None = None
@@ -33,11 +34,6 @@ class Call(Generic[T]):
         if self.cancelled:
             return "a call that was cancelled"
         return repr(self._returned[0] if self._returned else self._raised)
-
-    @property
-    def task_scope(self) -> trio.CancelScope:
-        """The cancel scope around the call."""
-        return self._scope
 
     def cancel(self) -> None:
         """Cancel the call from outside."""
@@ -53,6 +49,7 @@ class Call(Generic[T]):
 
     async def run(self, call: Callable[[], Awaitable[T]]) -> None:
         """Make the call; its error stays here."""
+        self.task = trio.lowlevel.current_task()
         try:
             with self._scope:
                 self._returned.append(await call())
@@ -123,6 +120,54 @@ class Calls:
         await self.ended(what, call)
         if not call.cancelled:
             raise AssertionError(f"expected {what} to raise trio.Cancelled, got {call!r}")
+
+
+class _CancelAtStep(trio.abc.Instrument):
+    """Cancels a call when its task is about to make another step of the scheduler."""
+
+    def __init__(self, call: Call[T], step: int) -> None:
+        self._call = call
+        self._steps_left = step
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._call.task:
+            self._steps_left -= 1
+            if self._steps_left == 0:
+                self._call.cancel()
+
+
+@contextmanager
+def cancelled_at_step(call: Call[T], step: int) -> Iterator[None]:
+    """Cancel a call while the block lasts: at once, or before its step after that many."""
+    if step == 0:
+        call.cancel()
+    instrument = _CancelAtStep(call, step)
+    trio.lowlevel.add_instrument(instrument)
+    try:
+        yield
+    finally:
+        trio.lowlevel.remove_instrument(instrument)
+
+
+class _Stepped(trio.abc.Instrument):
+    """Notes which tasks the scheduler runs."""
+
+    def __init__(self) -> None:
+        self.tasks: set[trio.lowlevel.Task | None] = set()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.tasks.add(task)
+
+
+@contextmanager
+def stepped_tasks() -> Iterator[Set[trio.lowlevel.Task | None]]:
+    """The tasks that run while the block lasts."""
+    stepped = _Stepped()
+    trio.lowlevel.add_instrument(stepped)
+    try:
+        yield stepped.tasks
+    finally:
+        trio.lowlevel.remove_instrument(stepped)
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ from ...model import (
     terminal_event,
 )
 from ._calls import Calls, Settle, open_calls
-from ._rules import named_rule
+from ._rules import named_check
 
 OpenRegistry: TypeAlias = Callable[[], AbstractAsyncContextManager[ProcessRegistry]]
 
@@ -128,17 +128,14 @@ def registry_check(body: Callable[[RegistryBench], Awaitable[None]]) -> Registry
 
     @functools.wraps(body)
     async def check(under_test: RegistryUnderTest) -> None:
-        with named_rule(body):
-            async with under_test.open() as registry:
-                await body(
-                    RegistryBench(
-                        registry=registry,
-                        advance_ms=under_test.advance_ms,
-                        settle=under_test.settle,
-                    )
+        async with under_test.open() as registry:
+            await body(
+                RegistryBench(
+                    registry=registry, advance_ms=under_test.advance_ms, settle=under_test.settle
                 )
+            )
 
-    return check
+    return named_check(check)
 
 
 SIGNAL = "signal.ready"

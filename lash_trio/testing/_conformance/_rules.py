@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ...model import EffectError, PluginError
+
+T = TypeVar("T")
 
 
 def expect(what: str, got: object, expected: object) -> None:
@@ -74,6 +78,17 @@ def named_rule(check: Callable[..., object]) -> Iterator[None]:
         raise AssertionError(
             f"rule {check.__name__!r} is broken ({sentence}): {_story(error)}"
         ) from error
+
+
+def named_check(body: Callable[[T], Awaitable[None]]) -> Callable[[T], Awaitable[None]]:
+    """A check whose every failure names the rule that its docstring states."""
+
+    @functools.wraps(body)
+    async def check(subject: T) -> None:
+        with named_rule(body):
+            await body(subject)
+
+    return check
 
 
 def _story(error: Exception) -> str:

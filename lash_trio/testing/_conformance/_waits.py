@@ -1,32 +1,11 @@
-"""Rules of waiting for events and ends."""
+"""Rules of waiting for the Nth event of a type."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from ...model import (
-    COMPLETED,
-    EventWait,
-    PluginReason,
-    ProcessAwaitOutput,
-    ProcessEvent,
-    WAITING,
-    WaitState,
-)
-from ._calls import Calls
-from ._registry_bench import (
-    DONE,
-    OTHER,
-    SIGNAL,
-    RegistryBench,
-    registry_check,
-    request,
-    signal,
-)
+from ...model import WAITING, EventWait, PluginReason, WaitState
+from ._calls import stepped_tasks
+from ._registry_bench import OTHER, SIGNAL, RegistryBench, registry_check, request, signal
 from ._rules import expect, expect_refused
-
-_STEPS = 8
-"""Within how many steps of the scheduler a wait that misses an event begins."""
 
 
 @registry_check
@@ -131,57 +110,6 @@ async def a_cancelled_wait_steals_nothing(bench: RegistryBench) -> None:
 
 
 @registry_check
-async def a_wait_raises_the_cancellation(bench: RegistryBench) -> None:
-    """A parked wait of any kind that is cancelled raises ``trio.Cancelled``, and can be made again."""
-    await bench.register()
-    for what, wait in _waits(bench, "p1").items():
-        async with bench.calls() as calls:
-            call = calls.start(wait)
-            await calls.parked(f"{what} of an empty log", call)
-            await calls.cancelled(f"a cancelled {what}", call)
-    async with bench.calls() as calls:
-        again = {what: calls.start(wait) for what, wait in _waits(bench, "p1").items()}
-        await bench.settle()
-        await bench.signals(1)
-        await bench.end()
-        for what, call in again.items():
-            await calls.served(f"a {what} after a cancelled one", call)
-
-
-@registry_check
-async def no_wait_misses_an_event_of_the_same_moment(bench: RegistryBench) -> None:
-    """A wait that begins while its event is appended is served, whichever comes first."""
-    for steps in range(_STEPS):
-        for number, what in enumerate(_waits(bench, "")):
-            process_id = f"p{steps}-{number}"
-            await bench.register(process_id)
-            async with bench.calls() as calls:
-                call = calls.start(_waits(bench, process_id)[what])
-                await _pass_steps(steps)
-                await bench.signals(1, process_id=process_id)
-                await bench.end(process_id)
-                await calls.served(f"a {what} {steps} steps before its event", call)
-
-
-async def _pass_steps(count: int) -> None:
-    import trio
-
-    for _ in range(count):
-        await trio.lowlevel.checkpoint()
-
-
-def _waits(bench: RegistryBench, process_id: str) -> dict[str, Callable[[], Awaitable[object]]]:
-    """Each kind of wait, for the first that comes."""
-    registry = bench.registry
-    return {
-        "wait_event_nth": lambda: registry.wait_event_nth(process_id, SIGNAL, 1),
-        "wait_event_after": lambda: registry.wait_event_after(process_id, SIGNAL, 0),
-        "wait_next_event": lambda: registry.wait_next_event(process_id, 0),
-        "await_process": lambda: registry.await_process(process_id),
-    }
-
-
-@registry_check
 async def an_ordinal_is_at_least_one(bench: RegistryBench) -> None:
     """``wait_event_nth`` refuses an ordinal below 1."""
     await bench.register()
@@ -206,106 +134,6 @@ async def an_undeclared_type_is_not_waited_for(bench: RegistryBench) -> None:
         await expect_refused("wait_event_nth", reason, calls.served("wait_event_nth", nth))
         after = calls.start(bench.registry.wait_event_after, "p1", "no.such", 0)
         await expect_refused("wait_event_after", reason, calls.served("wait_event_after", after))
-
-
-@registry_check
-async def a_wait_after_a_number_gets_the_first(bench: RegistryBench) -> None:
-    """``wait_event_after`` returns the first event of the type with a higher number."""
-    await bench.register()
-    for asked in (signal(1), request(OTHER), signal(2), signal(3)):
-        await bench.registry.append_event("p1", asked)
-    async with bench.calls() as calls:
-        for after, sequence in ((0, 1), (1, 3), (2, 3), (3, 4)):
-            call = calls.start(bench.registry.wait_event_after, "p1", SIGNAL, after)
-            event = await calls.served(f"a wait after {after}", call)
-            expect(f"the number of the first event after {after}", event.sequence, sequence)
-
-
-@registry_check
-async def a_wait_after_the_last_gets_the_next(bench: RegistryBench) -> None:
-    """``wait_event_after`` parks where there is no later event of the type, until one comes."""
-    await bench.register()
-    await bench.signals(1)
-    async with bench.calls() as calls:
-        call = calls.start(bench.registry.wait_event_after, "p1", SIGNAL, 1)
-        await calls.parked("a wait after the last event", call)
-        await bench.registry.append_event("p1", request(OTHER))
-        await calls.parked("the wait after an event of another type", call)
-        (event,) = await bench.signals(2)
-        expect("the event", await calls.served("the wait", call), event)
-
-
-@registry_check
-async def a_wait_may_look_far_ahead(bench: RegistryBench) -> None:
-    """``wait_event_after`` with a number that the log has yet to reach lets the events up to it go by."""
-    await bench.register()
-    async with bench.calls() as calls:
-        call = calls.start(bench.registry.wait_event_after, "p1", SIGNAL, 2)
-        await bench.settle()
-        await bench.signals(1, 2)
-        await calls.parked("a wait after number 2 of a log with 2 events", call)
-        (event,) = await bench.signals(3)
-        expect("the event", await calls.served("the wait", call), event)
-
-
-@registry_check
-async def the_next_event_is_of_whatever_type(bench: RegistryBench) -> None:
-    """``wait_next_event`` returns the event with the next number, of whatever type, soon or late."""
-    await bench.register()
-    first = (await bench.registry.append_event("p1", request(OTHER))).event
-    async with bench.calls() as calls:
-        here = calls.start(bench.registry.wait_next_event, "p1", 0)
-        expect("the event after 0", await calls.served("a wait after 0", here), first)
-        second = calls.start(bench.registry.wait_next_event, "p1", 1)
-        third = calls.start(bench.registry.wait_next_event, "p1", 2)
-        await calls.parked("a wait after the last event", second)
-        (event,) = await bench.signals(1)
-        expect("the event after 1", await calls.served("a wait after 1", second), event)
-        await calls.parked("a wait after 2", third)
-        ended = (await bench.end()).event
-        expect("the event after 2", await calls.served("a wait after 2", third), ended)
-
-
-@registry_check
-async def an_ended_process_is_awaited_at_once(bench: RegistryBench) -> None:
-    """``await_process`` of a process that has ended returns its await output."""
-    outputs = (DONE, ProcessAwaitOutput.failure("c", "m"), ProcessAwaitOutput.cancelled("r"))
-    async with bench.calls() as calls:
-        for number, output in enumerate(outputs):
-            await bench.register(f"p{number}")
-            await bench.registry.complete_process(f"p{number}", output)
-            call = calls.start(bench.registry.await_process, f"p{number}")
-            served = await calls.served("await_process of an ended process", call)
-            expect("the await output", served, output)
-
-
-@registry_check
-async def a_running_process_is_awaited_to_its_end(bench: RegistryBench) -> None:
-    """``await_process`` parks until the process ends; all who await it get the output."""
-    await bench.register("p1", "p2")
-    async with bench.calls() as calls:
-        waits = [calls.start(bench.registry.await_process, "p1") for _ in range(3)]
-        await calls.parked("await_process of a running process", waits[0])
-        await bench.signals(1)
-        await bench.end("p2")
-        await calls.parked("await_process after a signal, and after another's end", waits[0])
-        await bench.end("p1")
-        for call in waits:
-            expect("the await output", await calls.served("await_process", call), DONE)
-
-
-@registry_check
-async def complete_process_serves_who_awaits_it(bench: RegistryBench) -> None:
-    """``complete_process`` serves those who await the process, and those who wait for the event."""
-    await bench.register()
-    async with bench.calls() as calls:
-        end = calls.start(bench.registry.await_process, "p1")
-        event = calls.start(bench.registry.wait_event_nth, "p1", COMPLETED, 1)
-        await bench.settle()
-        await bench.registry.complete_process("p1", DONE)
-        expect("the await output", await calls.served("await_process", end), DONE)
-        served = await calls.served("a wait for the terminal event", event)
-        expect("the type of the event", served.event_type, COMPLETED)
 
 
 @registry_check
@@ -338,27 +166,6 @@ async def a_mirrored_event_serves_waits(bench: RegistryBench) -> None:
 
 
 @registry_check
-async def an_append_wakes_only_whom_it_serves(bench: RegistryBench) -> None:
-    """One append runs the tasks of exactly those waits that it satisfies."""
-    await bench.register("p1", "p2")
-    registry = bench.registry
-    async with bench.calls() as calls:
-        others = [
-            *(calls.start(registry.wait_event_nth, "p1", SIGNAL, n) for n in range(2, 20)),
-            calls.start(registry.wait_event_nth, "p1", OTHER, 1),
-            calls.start(registry.wait_event_nth, "p2", SIGNAL, 1),
-        ]
-        first = calls.start(registry.wait_event_nth, "p1", SIGNAL, 1)
-        await bench.settle()
-        before = [call.steps for call in others]
-        await bench.signals(1)
-        await calls.served("the wait for number 1", first)
-        await bench.settle()
-        woken = sum(call.steps > count for call, count in zip(others, before, strict=True))
-        expect("the number of other waits that were woken", woken, 0)
-
-
-@registry_check
 async def a_refused_or_replayed_append_serves_nobody(bench: RegistryBench) -> None:
     """An append that writes no event satisfies no wait."""
     await bench.register()
@@ -373,3 +180,38 @@ async def a_refused_or_replayed_append_serves_nobody(bench: RegistryBench) -> No
             bench.registry.append_event("p1", signal(2, "k")),
         )
         await calls.parked("a wait for number 2 after a replay and a refusal", call)
+
+
+@registry_check
+async def an_append_wakes_only_whom_it_serves(bench: RegistryBench) -> None:
+    """One append runs the tasks of exactly those waits that it satisfies."""
+    await bench.register("p1", "p2")
+    wait = bench.registry.wait_event_nth
+    async with bench.calls() as calls:
+        first = calls.start(wait, "p1", SIGNAL, 1)
+        others = [calls.start(wait, "p1", SIGNAL, ordinal) for ordinal in range(2, 20)]
+        others += [calls.start(wait, "p1", OTHER, 1), calls.start(wait, "p2", SIGNAL, 1)]
+        await bench.settle()
+        with stepped_tasks() as stepped:
+            await bench.signals(1)
+            await calls.served("the wait for number 1", first)
+            await bench.settle()
+        woken = [call.task for call in others if call.task in stepped]
+        expect("the number of other waits that were woken", len(woken), 0)
+
+
+CHECKS = (
+    a_wait_finds_an_event_that_is_there,
+    a_wait_gets_an_event_that_comes,
+    ordinals_count_one_type,
+    every_waiter_gets_its_own_ordinal,
+    all_who_wait_for_an_event_get_it,
+    a_wait_is_not_served_too_early,
+    a_cancelled_wait_steals_nothing,
+    an_ordinal_is_at_least_one,
+    an_undeclared_type_is_not_waited_for,
+    the_end_does_not_end_waits_for_events,
+    a_mirrored_event_serves_waits,
+    a_refused_or_replayed_append_serves_nobody,
+    an_append_wakes_only_whom_it_serves,
+)

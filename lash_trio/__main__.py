@@ -1,0 +1,8 @@
+"""``python -m lash_trio`` is the ``lash-trio`` command."""
+
+from __future__ import annotations
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Events of processes in words."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from .. import (
+    CANCEL_REQUESTED,
+    RESUMED,
+    WAITING,
+    EventWait,
+    JsonValue,
+    ProcessAwaitOutput,
+    ProcessCancellation,
+    ProcessEndWait,
+    ProcessEvent,
+    ProcessFailure,
+    SignalWait,
+    SleepWait,
+    WaitState,
+    canonical_json,
+    from_json,
+    signal_name_of,
+)
+
+_PAYLOAD_LENGTH = 100
+
+
+class Tone(StrEnum):
+    """How something is meant; the values are styles of rich."""
+
+    NORMAL = "none"
+    QUIET = "dim"
+    GOOD = "green"
+    BAD = "red"
+
+
+def describe(event: ProcessEvent) -> str:
+    """What an event says, in a few words and on one line."""
+    if event.semantics.terminal is not None:
+        return describe_end(event.semantics.terminal.await_output)
+    match event.event_type, event.payload:
+        case "process.waiting", {"wait": wait}:
+            return describe_wait(from_json(WaitState, wait))
+        case "process.resumed", _:
+            return "goes on"
+        case "process.cancel_requested", {"reason": reason}:
+            return f"is asked to end: {reason or 'no reason was given'}"
+        case event_type, payload:
+            signal = signal_name_of(event_type)
+            what = event_type if signal is None else f"gets the signal {signal}"
+            return what if payload is None else f"{what} {brief(payload)}"
+
+
+def describe_wait(wait: WaitState) -> str:
+    """What a process waits for."""
+    match wait.kind:
+        case SignalWait(name=name, ordinal=ordinal):
+            return f"waits for the signal {name} (number {ordinal})"
+        case EventWait(process_id=process_id, event_type=event_type, ordinal=ordinal):
+            return f"waits for {event_type} (number {ordinal}) of {process_id}"
+        case SleepWait(due_at_ms=due_at_ms):
+            return f"sleeps for {(due_at_ms - wait.since_ms) / 1000:g} s"
+        case ProcessEndWait(process_id=process_id):
+            return f"waits for the end of {process_id}"
+        case kind:
+            return f"waits ({kind.tag})"
+
+
+def describe_end(output: ProcessAwaitOutput) -> str:
+    """How a process ended; a value is not shown, since it may be large."""
+    match output:
+        case ProcessFailure(failure_class=failure_class, code=code, message=message):
+            return f"failed ({failure_class}, {code}): {one_line(message)}"
+        case ProcessCancellation(message=message):
+            return f"was cancelled: {one_line(message)}"
+        case _:
+            return output.terminal_state
+
+
+def tone_of(event: ProcessEvent) -> Tone:
+    """How an event is meant: bookkeeping, good or bad news."""
+    terminal = event.semantics.terminal
+    if terminal is not None:
+        return Tone.GOOD if terminal.await_output.tag == "success" else Tone.BAD
+    if event.event_type == CANCEL_REQUESTED:
+        return Tone.BAD
+    return Tone.QUIET if event.event_type in (WAITING, RESUMED) else Tone.NORMAL
+
+
+def brief(value: JsonValue) -> str:
+    """A JSON value as text, cut off where it gets long."""
+    text = canonical_json(value)
+    if len(text) > _PAYLOAD_LENGTH:
+        text = text[: _PAYLOAD_LENGTH - 3] + "..."
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """Text without line ends and control characters: it cannot steer a terminal."""
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def printable(text: str) -> str:
+    """Text without control characters; line ends and tabs stay."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else _escaped(each) for each in text
+    )
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

@@ -1,0 +1,20 @@
+"""Stores in a SQLite file: durable on one machine, no server.  Needs ``lash-trio[sqlite]``."""
+
+from __future__ import annotations
+
+try:
+    import apsw as _apsw  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "lash_trio.stores.sqlite needs apsw; install it with: pip install 'lash-trio[sqlite]'"
+    ) from error
+
+from ._attachments import SqliteAttachmentStore as SqliteAttachmentStore
+from ._database import (
+    SqliteDatabase as SqliteDatabase,
+    SqliteOptions as SqliteOptions,
+    Synchronous as Synchronous,
+)
+from ._journal import SqliteEffectJournal as SqliteEffectJournal
+from ._registry import SqliteProcessRegistry as SqliteProcessRegistry
+from ._stores import SqliteStores as SqliteStores, open_sqlite as open_sqlite

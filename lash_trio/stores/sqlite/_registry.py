@@ -1,0 +1,455 @@
+"""The process registry in a SQLite file."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import apsw
+import trio
+
+from ...abc import Clock, ProcessRegistry
+from ...kernel import END, SystemClock, any_event
+from ...model import (
+    DurabilityTier,
+    LeaseClaim,
+    LeaseState,
+    PluginError,
+    PluginReason,
+    ProcessAwaitOutput,
+    ProcessEvent,
+    ProcessEventAppendRequest,
+    ProcessEventAppendResult,
+    ProcessExternalRef,
+    ProcessGrantEntry,
+    ProcessHandleDescriptor,
+    ProcessHandleGrant,
+    ProcessLease,
+    ProcessLeaseCompletion,
+    ProcessListFilter,
+    ProcessRecord,
+    ProcessRegistration,
+    ProcessSessionDeleteReport,
+    ProcessStartGrant,
+    ProcessStatusFilter,
+    SessionScope,
+    WaitState,
+    check_limit,
+    check_same_registration,
+    claim_lease,
+    dumps,
+    prepare_registration,
+    release_lease,
+    renew_lease,
+    resumed_event,
+    terminal_event,
+    waiting_event,
+)
+from . import _grants, _processes
+from ._database import Appended, SqliteDatabase
+from ._leases import LEASE_COLUMNS, lease_values
+
+T = TypeVar("T")
+
+
+class SqliteProcessRegistry(ProcessRegistry):
+    """A process registry in a SQLite file, which other programs may share.
+
+    Args:
+        database: the opened file.
+        clock: tells the time of events and leases; the time of day where None.
+    """
+
+    def __init__(self, database: SqliteDatabase, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock: Clock = SystemClock() if clock is None else clock
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """Durable."""
+        return DurabilityTier.DURABLE
+
+    @property
+    def tasks_waiting(self) -> int:
+        """How many tasks of this program are parked in waits."""
+        return self._database.waiters.tasks_waiting
+
+    async def register_process(
+        self, registration: ProcessRegistration, grant: ProcessStartGrant | None = None
+    ) -> ProcessRecord:
+        prepared = prepare_registration(registration)
+        now_ms = self._clock.now_ms()
+
+        def register(connection: apsw.Connection, _: list[Appended]) -> ProcessRecord:
+            row = _processes.find(connection, registration.id)
+            if row is None:
+                _processes.insert(connection, prepared, now_ms)
+                row = _processes.get(connection, registration.id)
+            else:
+                check_same_registration(row.record, prepared)
+            if grant is not None:
+                _grants.put(
+                    connection,
+                    row.number,
+                    ProcessHandleGrant(
+                        session_scope=grant.session_scope,
+                        process_id=row.id,
+                        descriptor=grant.descriptor,
+                    ),
+                )
+            return row.record
+
+        return await self._database.write(register)
+
+    async def get_process(self, process_id: str) -> ProcessRecord | None:
+        def read(connection: apsw.Connection) -> ProcessRecord | None:
+            row = _processes.find(connection, process_id)
+            return None if row is None else row.record
+
+        return await self._database.read(read)
+
+    async def list_processes(self, filter: ProcessListFilter) -> list[ProcessRecord]:
+        where, values = _condition(filter)
+
+        def read(connection: apsw.Connection) -> list[ProcessRecord]:
+            records = [row.record for row in _processes.rows(connection, where, *values)]
+            return sorted(
+                (record for record in records if filter.matches(record)),
+                key=lambda record: record.id,
+            )
+
+        return await self._database.read(read)
+
+    async def list_non_terminal(self) -> list[ProcessRecord]:
+        return await self.list_processes(ProcessListFilter())
+
+    async def set_external_ref(
+        self, process_id: str, external_ref: ProcessExternalRef
+    ) -> ProcessRecord:
+        now_ms = self._clock.now_ms()
+
+        def write(connection: apsw.Connection, _: list[Appended]) -> ProcessRecord:
+            row = _processes.get(connection, process_id)
+            _processes.update(connection, row.number, "external_ref", dumps(external_ref))
+            _processes.update(connection, row.number, "updated_at_ms", now_ms)
+            return _processes.get(connection, process_id).record
+
+        return await self._database.write(write)
+
+    async def append_event(
+        self,
+        process_id: str,
+        request: ProcessEventAppendRequest,
+        fence: ProcessLease | None = None,
+    ) -> ProcessEventAppendResult:
+        def write(
+            connection: apsw.Connection, appended: list[Appended]
+        ) -> ProcessEventAppendResult:
+            row = _processes.get(connection, process_id)
+            prepared = _processes.append(
+                connection, appended, row, request, self._clock.now_ms(), fence
+            )
+            return ProcessEventAppendResult(
+                event=prepared.event,
+                wake_delivery=prepared.wake_delivery,
+                replayed=prepared.replayed,
+            )
+
+        return await self._database.write(write)
+
+    async def complete_process(
+        self, process_id: str, await_output: ProcessAwaitOutput
+    ) -> ProcessRecord:
+        request = terminal_event(process_id, await_output)
+
+        def write(connection: apsw.Connection, appended: list[Appended]) -> ProcessRecord:
+            row = _processes.get(connection, process_id)
+            _processes.append(connection, appended, row, request, self._clock.now_ms())
+            return _processes.get(connection, process_id).record
+
+        return await self._database.write(write)
+
+    async def events_after(
+        self, process_id: str, after_sequence: int, limit: int | None = None
+    ) -> list[ProcessEvent]:
+        most = -1 if limit is None else check_limit(limit)
+        return await self._database.read(
+            lambda connection: _processes.events(
+                connection,
+                process_id,
+                "sequence > ? ORDER BY sequence LIMIT ?",
+                after_sequence,
+                most,
+            )
+        )
+
+    async def recent_events(self, process_id: str, limit: int) -> list[ProcessEvent]:
+        most = check_limit(limit)
+        found = await self._database.read(
+            lambda connection: _processes.events(
+                connection, process_id, "true ORDER BY sequence DESC LIMIT ?", most
+            )
+        )
+        return found[::-1]
+
+    async def count_events_through(
+        self, process_id: str, event_type: str, up_to_sequence: int
+    ) -> int:
+        return await self._database.read(
+            lambda connection: _processes.count(
+                connection,
+                _processes.number_of(connection, process_id),
+                event_type,
+                up_to_sequence,
+            )
+        )
+
+    async def wake_events_after(self, process_id: str, after_sequence: int) -> list[ProcessEvent]:
+        return await self._database.read(
+            lambda connection: _processes.events(
+                connection,
+                process_id,
+                "wake = 1 AND sequence > ? ORDER BY sequence",
+                after_sequence,
+            )
+        )
+
+    async def ack_wake(self, process_id: str, sequence: int) -> None:
+        def write(connection: apsw.Connection, _: list[Appended]) -> None:
+            number = _processes.number_of(connection, process_id)
+            # 2 is a wake that was acknowledged.
+            connection.execute(
+                "UPDATE events SET wake = 2 WHERE process = ? AND sequence = ? AND wake = 1",
+                (number, sequence),
+            )
+
+        await self._database.write(write)
+
+    async def wait_event_after(
+        self, process_id: str, event_type: str, after_sequence: int
+    ) -> ProcessEvent:
+        # The first event after a number is the one with the next ordinal.
+        before = await self.count_events_through(process_id, event_type, after_sequence)
+        return await self.wait_event_nth(process_id, event_type, before + 1)
+
+    async def wait_event_nth(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        row = await self._database.read(lambda connection: _processes.get(connection, process_id))
+        if ordinal < 1:
+            raise PluginError(
+                PluginReason.INVALID_ORDINAL,
+                f"ordinals count from 1; the wait for {event_type!r} of process {process_id!r} "
+                f"asks for number {ordinal}",
+            )
+        if event_type not in row.declared:
+            raise PluginError(
+                PluginReason.UNDECLARED_EVENT_TYPE,
+                f"process {process_id!r} declares no event type {event_type!r}, so a wait for it "
+                f"would never end; it declares {', '.join(sorted(row.declared))}",
+            )
+        return await self._wait_event(
+            process_id, (event_type, ordinal), "type = ? AND ordinal = ?", event_type, ordinal
+        )
+
+    async def wait_next_event(self, process_id: str, after_sequence: int) -> ProcessEvent:
+        await self._database.read(lambda connection: _processes.number_of(connection, process_id))
+        sequence = max(after_sequence, 0) + 1
+        return await self._wait_event(process_id, any_event(sequence), "sequence = ?", sequence)
+
+    async def _wait_event(
+        self, process_id: str, slot: tuple[str, int], where: str, *values: apsw.SQLiteValue
+    ) -> ProcessEvent:
+        async def look() -> ProcessEvent | None:
+            found = await self._database.read(
+                lambda connection: _processes.events(connection, process_id, where, *values)
+            )
+            return found[0] if found else None
+
+        return await self._database.waiters.wait(process_id, slot, look)
+
+    async def await_process(self, process_id: str) -> ProcessAwaitOutput:
+        async def look() -> ProcessAwaitOutput | None:
+            row = await self._database.read(
+                lambda connection: _processes.get(connection, process_id)
+            )
+            return row.status.await_output
+
+        return await self._database.waiters.wait(process_id, END, look)
+
+    async def set_process_wait(
+        self, process_id: str, wait: WaitState, fence: ProcessLease | None = None
+    ) -> ProcessRecord:
+        return await self._change_wait(
+            process_id, fence, dumps(wait), lambda record: waiting_event(record, wait)
+        )
+
+    async def clear_process_wait(
+        self, process_id: str, fence: ProcessLease | None = None
+    ) -> ProcessRecord:
+        return await self._change_wait(process_id, fence, None, resumed_event)
+
+    async def _change_wait(
+        self,
+        process_id: str,
+        fence: ProcessLease | None,
+        text: str | None,
+        event_for: Callable[[ProcessRecord], ProcessEventAppendRequest | None],
+    ) -> ProcessRecord:
+        def write(connection: apsw.Connection, appended: list[Appended]) -> ProcessRecord:
+            row = _processes.get(connection, process_id)
+            request = event_for(row.record)
+            if request is not None:
+                now_ms = self._clock.now_ms()
+                _processes.append(connection, appended, row, request, now_ms, fence)
+                _processes.update(connection, row.number, "wait", text)
+                row = _processes.get(connection, process_id)
+            return row.record
+
+        return await self._database.write(write)
+
+    async def grant_handle(
+        self, session_scope: SessionScope, process_id: str, descriptor: ProcessHandleDescriptor
+    ) -> ProcessHandleGrant:
+        grant = ProcessHandleGrant(
+            session_scope=session_scope, process_id=process_id, descriptor=descriptor
+        )
+
+        def write(connection: apsw.Connection, _: list[Appended]) -> ProcessHandleGrant:
+            _grants.put(connection, _processes.number_of(connection, process_id), grant)
+            return grant
+
+        return await self._database.write(write)
+
+    async def revoke_handle(self, session_scope: SessionScope, process_id: str) -> None:
+        def write(connection: apsw.Connection, _: list[Appended]) -> None:
+            number = _processes.number_of(connection, process_id)
+            _grants.remove(connection, session_scope, number)
+
+        await self._database.write(write)
+
+    async def transfer_handle_grants(
+        self, from_scope: SessionScope, to_scope: SessionScope, process_ids: Sequence[str]
+    ) -> None:
+        def write(connection: apsw.Connection, _: list[Appended]) -> None:
+            _grants.transfer(connection, from_scope, to_scope, process_ids)
+
+        await self._database.write(write)
+
+    async def list_handle_grants(self, session_scope: SessionScope) -> list[ProcessGrantEntry]:
+        def read(connection: apsw.Connection) -> list[ProcessGrantEntry]:
+            return [
+                ProcessGrantEntry(
+                    grant=grant, record=_processes.get(connection, grant.process_id).record
+                )
+                for grant in _grants.of_scope(connection, session_scope)
+            ]
+
+        return await self._database.read(read)
+
+    async def list_live_handle_grants(self, session_scope: SessionScope) -> list[ProcessGrantEntry]:
+        entries = await self.list_handle_grants(session_scope)
+        return [entry for entry in entries if not entry.record.is_terminal]
+
+    async def has_handle_grant(self, session_scope: SessionScope, process_id: str) -> bool:
+        return any(
+            grant.session_scope.id == session_scope.id
+            for grant in await self.handle_grants_for_process(process_id)
+        )
+
+    async def handle_grants_for_process(self, process_id: str) -> list[ProcessHandleGrant]:
+        return await self._database.read(
+            lambda connection: _grants.of_process(
+                connection, _processes.number_of(connection, process_id)
+            )
+        )
+
+    async def delete_session_process_state(self, session_id: str) -> ProcessSessionDeleteReport:
+        return await self._database.write(
+            lambda connection, _: _grants.revoke_session(connection, session_id)
+        )
+
+    async def claim_process_lease(
+        self, process_id: str, owner_id: str, lease_ttl_ms: int
+    ) -> ProcessLease:
+        lease_token = uuid.uuid4().hex
+
+        def claim(row: _processes.Row, now_ms: int) -> tuple[LeaseState, ProcessLease]:
+            if row.is_terminal:
+                raise PluginError(
+                    PluginReason.PROCESS_TERMINAL,
+                    f"process {process_id!r} has ended ({row.status.label}); "
+                    "there is nothing left to own",
+                )
+            return claim_lease(
+                row.lease,
+                LeaseClaim(
+                    process_id=process_id,
+                    owner_id=owner_id,
+                    lease_ttl_ms=lease_ttl_ms,
+                    lease_token=lease_token,
+                    now_ms=now_ms,
+                ),
+            )
+
+        return await self._change_lease(process_id, claim)
+
+    async def renew_process_lease(self, lease: ProcessLease, lease_ttl_ms: int) -> ProcessLease:
+        return await self._change_lease(
+            lease.process_id,
+            lambda row, now_ms: renew_lease(row.lease, lease, lease_ttl_ms, now_ms),
+        )
+
+    async def complete_process_lease(self, completion: ProcessLeaseCompletion) -> None:
+        await self._change_lease(
+            completion.process_id, lambda row, _: (release_lease(row.lease, completion), None)
+        )
+
+    async def _change_lease(
+        self,
+        process_id: str,
+        change: Callable[[_processes.Row, int], tuple[LeaseState, T]],
+    ) -> T:
+        def write(connection: apsw.Connection, _: list[Appended]) -> T:
+            row = _processes.get(connection, process_id)
+            state, result = change(row, self._clock.now_ms())
+            _store_lease(connection, row, state)
+            return result
+
+        return await self._database.write(write)
+
+    async def complete_leased_process(
+        self, lease: ProcessLease, request: ProcessEventAppendRequest
+    ) -> ProcessRecord:
+        def write(connection: apsw.Connection, appended: list[Appended]) -> ProcessRecord:
+            row = _processes.get(connection, lease.process_id)
+            _processes.append(connection, appended, row, request, self._clock.now_ms(), lease)
+            completion = ProcessLeaseCompletion.of(lease)
+            _store_lease(connection, row, release_lease(row.lease, completion))
+            return _processes.get(connection, lease.process_id).record
+
+        return await self._database.write(write)
+
+
+def _store_lease(connection: apsw.Connection, row: _processes.Row, state: LeaseState) -> None:
+    if state is not row.lease:
+        connection.execute(
+            f"UPDATE processes SET ({LEASE_COLUMNS}) = (?, ?, ?, ?, ?) WHERE number = ?",
+            (*lease_values(state), row.number),
+        )
+
+
+def _condition(filter: ProcessListFilter) -> tuple[str, list[apsw.SQLiteValue]]:
+    """What of a filter an index can answer; the filter itself has the last word."""
+    parts: list[str] = ["true"]
+    values: list[apsw.SQLiteValue] = []
+    if filter.status is ProcessStatusFilter.RUNNING:
+        # A literal, so that the partial index is used.
+        parts.append("state = 'running'")
+    elif filter.status is not ProcessStatusFilter.ANY:
+        parts.append("state = ?")
+        values.append(str(filter.status))
+    if filter.definition is not None:
+        parts.append("definition = ?")
+        values.append(filter.definition)
+    return f"{' AND '.join(parts)} ORDER BY id", values
