@@ -19,11 +19,17 @@ class SystemClock:
         return self._last_ms
 
 
-class TrioClock:
-    """The time of day at first use, moved on by trio's clock.
+# When trio's clock was zero, in milliseconds since the epoch: one answer for all
+# clocks of a run, since they would disagree once virtual time has passed.
+_ZERO_MS = trio.lowlevel.RunVar[float]("lash_trio_zero_ms")
 
-    Under a mock clock leases and due times then pass in virtual time.  In another
-    trio run it starts from the time of day again, and still never runs backwards.
+
+class TrioClock:
+    """The time of day when a trio run first asked, moved on by trio's clock.
+
+    Under a mock clock leases and due times then pass in virtual time.  All clocks
+    of a run agree.  In another run it starts from the time of day again, and still
+    never runs backwards.
     """
 
     def __init__(self) -> None:
@@ -38,6 +44,8 @@ class TrioClock:
         if clock is not self._clock:
             # Clocks of different runs count from different beginnings.
             self._clock = clock
-            self._offset_ms = max(time.time() * 1000, self._last_ms) - elapsed_ms
+            now_ms = max(time.time() * 1000, self._last_ms)
+            self._offset_ms = _ZERO_MS.get(now_ms - elapsed_ms)
+            _ZERO_MS.set(self._offset_ms)
         self._last_ms = max(self._last_ms, int(self._offset_ms + elapsed_ms))
         return self._last_ms

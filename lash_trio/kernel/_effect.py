@@ -111,7 +111,10 @@ class EffectRun:
 
 
 class StartedEffect(EffectHandle):
-    """An effect in the scope's nursery, and the handle to it."""
+    """An effect in the scope's nursery, and the handle to it.
+
+    Made by :meth:`ScopedEffectController.start_effect`.
+    """
 
     def __init__(self, run: EffectRun, scope_id: str) -> None:
         self._run = run

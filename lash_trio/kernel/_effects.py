@@ -10,6 +10,7 @@ import attrs
 
 from ..abc import ProcessRegistry
 from ..model import (
+    MAX_DURATION_MS,
     DurableStepOutcome,
     EffectCommand,
     EffectEnvelope,
@@ -62,10 +63,12 @@ def milliseconds(seconds: float, what: str) -> int:
     """Seconds as whole milliseconds, rounded up.
 
     Raises:
-        InvalidValueError: the number is negative or not finite.
+        InvalidValueError: the number is negative, not finite, or more than a duration can be.
     """
-    if not math.isfinite(seconds) or seconds < 0:
-        raise InvalidValueError(f"{what} takes seconds, finite and zero or more; got {seconds!r}")
+    if not 0 <= seconds <= MAX_DURATION_MS / 1000:
+        raise InvalidValueError(
+            f"{what} takes seconds, from zero to {MAX_DURATION_MS / 1000:.3g}; got {seconds!r}"
+        )
     # 0.1 * 1000 is a hair more than 100; the rounding takes the hair off first.
     return math.ceil(round(seconds * 1000, 6))
 

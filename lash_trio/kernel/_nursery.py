@@ -77,7 +77,10 @@ class EffectNursery:
 
 
 class EffectNurseryManager(AbstractAsyncContextManager[EffectNursery]):
-    """Opens an :class:`EffectNursery`; its errors leave as groups, as trio's do."""
+    """Opens an :class:`EffectNursery`; its errors leave as groups, as trio's do.
+
+    Made by :meth:`ScopedEffectController.open_nursery`.
+    """
 
     def __init__(self, paths: TaskPaths) -> None:
         self._paths = paths

@@ -391,9 +391,7 @@ class ScopedEffectController(ScopedEffects):
         if self._leaving and not self._runs:
             self._advance(ScopeSignal.BLOCK_LEFT)
             self._runs_ended.set()
-            if self._watch is not None:
-                watch, self._watch = self._watch, None
-                trio.lowlevel.reschedule(watch)
+            self._stop_watch()
 
     async def _end_effects(
         self,
@@ -409,11 +407,16 @@ class ScopedEffectController(ScopedEffects):
             self._advance(ScopeSignal.BLOCK_LEFT)
             self._nursery.cancel_scope.cancel("the block of the scope was left by an exception")
         try:
-            return await self._leave_nursery(exc)
+            absorbed = await self._leave_nursery(exc)
         finally:
             self._advance(ScopeSignal.BLOCK_LEFT)
+            is_cut_short = bool(self._runs)
             await self._end_runs_of_other_tasks()
             self._advance(ScopeSignal.EFFECTS_ENDED)
+        if is_cut_short and exc is None:
+            # Leaving was waiting for them when a cancellation from outside came.
+            await trio.lowlevel.checkpoint_if_cancelled()
+        return absorbed
 
     async def _leave_nursery(self, exc: BaseException | None) -> bool:
         """Wait for the nursery; returns and raises as ``__aexit__`` of the scope does.
@@ -455,13 +458,20 @@ class ScopedEffectController(ScopedEffects):
         """
 
         def on_cancel(_: Callable[[], None]) -> trio.lowlevel.Abort:
-            self._watch = None
             self._advance(ScopeSignal.OUTER_CANCELLATION)
-            return trio.lowlevel.Abort.SUCCEEDED
+            self._stop_watch()
+            # The watch just ends: like trio's nursery, a scope is never the source of
+            # a Cancelled when nothing in it was cut short.
+            return trio.lowlevel.Abort.FAILED
 
         self._watch = trio.lowlevel.current_task()
         watching.set()
         await trio.lowlevel.wait_task_rescheduled(on_cancel)
+
+    def _stop_watch(self) -> None:
+        if self._watch is not None:
+            watch, self._watch = self._watch, None
+            trio.lowlevel.reschedule(watch)
 
     def _advance(self, signal: ScopeSignal) -> None:
         self._state = SCOPE_TRANSITIONS[self._state, signal]

@@ -41,7 +41,9 @@ class GrantTable:
         if process_id in grants:
             self._remove(grants[process_id])
 
-    def transfer(self, source: SessionScope, target: SessionScope, process_ids: Sequence[str]) -> None:
+    def transfer(
+        self, source: SessionScope, target: SessionScope, process_ids: Sequence[str]
+    ) -> None:
         """Move grants, all or none.
 
         Raises:

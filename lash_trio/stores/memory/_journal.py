@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from copy import deepcopy
 
 import attrs
 import trio
@@ -24,7 +25,7 @@ class MemoryEffectJournal(EffectJournal):
         self._owners: dict[tuple[str, str, str | None], _OpenScope] = {}
 
     @asynccontextmanager
-    async def open_scope(self, scope: EffectScope, owner_id: str) -> AsyncIterator[ScopeJournal]:
+    async def open_scope(self, scope: EffectScope, owner_id: str) -> AsyncGenerator[ScopeJournal]:
         """The journal of a scope; see :meth:`lash_trio.abc.EffectJournal.open_scope`."""
         await trio.lowlevel.checkpoint()
         key = (scope.tag, scope.id, scope.session_id)
@@ -56,7 +57,8 @@ class _OpenScope(ScopeJournal):
         self, recorded: dict[str, JournalEntry], scope: EffectScope, owner_id: str
     ) -> None:
         self._recorded = recorded
-        self._loaded = dict(recorded)
+        # Copies here and below: whoever gets an outcome may change what is in it.
+        self._loaded = deepcopy(recorded)
         self._scope = scope
         self._holds = True
         self.owner_id = owner_id
@@ -79,8 +81,9 @@ class _OpenScope(ScopeJournal):
                 "stop, another owner goes on",
             )
         first = self._recorded.get(entry.replay_key)
-        if first is None:
-            self._recorded[entry.replay_key] = entry
-        elif first.outcome is None and entry.outcome is not None:
-            self._recorded[entry.replay_key] = attrs.evolve(entry, due_at_ms=first.due_at_ms)
-        return self._recorded[entry.replay_key]
+        if first is not None:
+            if first.outcome is not None or entry.outcome is None:
+                return deepcopy(first)
+            entry = attrs.evolve(entry, due_at_ms=first.due_at_ms)
+        self._recorded[entry.replay_key] = deepcopy(entry)
+        return entry

@@ -46,12 +46,14 @@ class SqliteOptions:
         busy_timeout_seconds: how long a write waits for other programs' writes.
         max_batch: how many functions may share a transaction.
         poll_seconds: how often it looks whether another program has written.
+        vfs: the name of a registered SQLite VFS to use; the system's where None.
     """
 
     synchronous: Synchronous = Synchronous.FULL
     busy_timeout_seconds: float = attrs.field(default=10.0, validator=ge(0))
     max_batch: int = attrs.field(default=256, validator=ge(1))
     poll_seconds: float = attrs.field(default=0.05, validator=gt(0))
+    vfs: str | None = None
 
 
 @attrs.frozen
@@ -130,7 +132,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         try:
             self._writer = await self._connect(self._set_up_writer)
             self._reader = await self._connect(self._set_up_reader)
-            self._position = await self.read(_last_position)
+            self._position = await self._call(self._reader, _last_position)
         except BaseException:
             await self._close_connections()
             raise
@@ -170,8 +172,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         the writer's it is waited for, and a result that is there is returned.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        if not self._is_open:
-            raise StoreError(f"{self.path!r} is closed; use it inside its block")
+        self._check_open()
         results: list[T] = []
 
         def run(connection: apsw.Connection, appended: list[Appended]) -> None:
@@ -193,7 +194,12 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
 
         Always a checkpoint.
         """
+        self._check_open()
         return await self._call(self._reader, function)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StoreError(f"{self.path!r} is closed; use it inside its block")
 
     async def _call(self, connection: _Connection, function: Callable[[apsw.Connection], T]) -> T:
         try:
@@ -203,7 +209,9 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
 
     async def _connect(self, set_up: Callable[[apsw.Connection], None]) -> _Connection:
         try:
-            connection = _Connection(await apsw.Connection.as_async(self.path))
+            connection = _Connection(
+                await apsw.Connection.as_async(self.path, vfs=self._options.vfs)
+            )
         except apsw.Error as error:
             raise self._store_error(error) from error
         self._connections.append(connection)
@@ -212,6 +220,11 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
 
     def _set_up_writer(self, connection: apsw.Connection) -> None:
         connection.set_busy_timeout(int(self._options.busy_timeout_seconds * 1000))
+        if connection.readonly("main"):
+            raise StoreError(
+                f"{self.path!r} is read-only for this program, which has to write it; change its "
+                "permissions, or give another file"
+            )
         # Before anything opens a transaction: the mode cannot change inside one.
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", str(self._options.synchronous))

@@ -21,7 +21,6 @@ from ...model import (
     LeaseClaim,
     LeaseState,
     PluginError,
-    PluginReason,
     ProcessLease,
     ProcessLeaseCompletion,
     canonical_json,
@@ -142,16 +141,17 @@ class _OpenScope(ScopeJournal):
 def _open(
     connection: apsw.Connection, scope: EffectScope, claim: LeaseClaim
 ) -> tuple[ProcessLease, dict[str, JournalEntry]]:
-    try:
-        state, lease = claim_lease(_state(connection, claim.process_id), claim)
-    except PluginError as error:
-        if error.reason != PluginReason.LEASE_HELD:
-            raise
+    before = _state(connection, claim.process_id)
+    # Unlike a process, a scope is not claimed again by its own owner: two openings
+    # at once would both record.
+    if before.lease is not None and before.lease.is_alive(claim.now_ms):
         raise EffectError(
             EffectErrorCode.SCOPE_LEASE_HELD,
-            f"the {scope.tag} scope {scope.id!r} is open elsewhere, so {claim.owner_id!r} cannot "
-            f"open it: {error.message}",
-        ) from error
+            f"the {scope.tag} scope {scope.id!r} is open for {before.lease.owner_id!r} for another "
+            f"{before.lease.expires_at_epoch_ms - claim.now_ms} ms unless it is renewed, so "
+            f"{claim.owner_id!r} cannot open it",
+        )
+    state, lease = claim_lease(before, claim)
     _store(connection, state, claim.process_id)
     rows = connection.execute(
         "SELECT replay_key, envelope, outcome, due_at_ms, recorded_at_ms FROM journal"
@@ -162,12 +162,10 @@ def _open(
 
 
 def _record(connection: apsw.Connection, key: str, entry: JournalEntry) -> JournalEntry:
-    # The first entry stays, but for one that has only a due time.
     connection.execute(
-        "INSERT INTO journal (scope, replay_key, envelope, outcome, due_at_ms, recorded_at_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (scope, replay_key) DO UPDATE"
-        " SET outcome = excluded.outcome, recorded_at_ms = excluded.recorded_at_ms"
-        " WHERE outcome IS NULL AND excluded.outcome IS NOT NULL",
+        "INSERT OR IGNORE INTO journal"
+        " (scope, replay_key, envelope, outcome, due_at_ms, recorded_at_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         (
             key,
             entry.replay_key,
@@ -177,8 +175,15 @@ def _record(connection: apsw.Connection, key: str, entry: JournalEntry) -> Journ
             entry.recorded_at_ms,
         ),
     )
-    if connection.changes() and entry.outcome is not None and entry.due_at_ms is None:
+    if connection.changes():
         return entry
+    # The first entry stays; one that has only a due time is completed.
+    if entry.outcome is not None:
+        connection.execute(
+            "UPDATE journal SET outcome = ?, recorded_at_ms = ?"
+            " WHERE scope = ? AND replay_key = ? AND outcome IS NULL",
+            (outcome_text(entry.outcome), entry.recorded_at_ms, key, entry.replay_key),
+        )
     ((envelope, outcome, due_at_ms, recorded_at_ms),) = connection.execute(
         "SELECT envelope, outcome, due_at_ms, recorded_at_ms FROM journal"
         " WHERE scope = ? AND replay_key = ?",

@@ -9,6 +9,7 @@ import apsw
 import attrs
 
 from ...model import (
+    MAX_SEQUENCE,
     PLAIN_SEMANTICS,
     CausalRef,
     DeclaredType,
@@ -244,6 +245,11 @@ def append(
     return prepared
 
 
+def bounded(number: int) -> int:
+    """A number that SQLite can hold; no sequence or ordinal is ever larger."""
+    return max(-MAX_SEQUENCE, min(number, MAX_SEQUENCE))
+
+
 def count(
     connection: apsw.Connection, number: int, event_type: str, up_to_sequence: int | None = None
 ) -> int:
@@ -258,7 +264,7 @@ def count(
     else:
         found = connection.execute(
             "SELECT max(ordinal) FROM events WHERE process = ? AND type = ? AND sequence <= ?",
-            (number, event_type, up_to_sequence),
+            (number, event_type, bounded(up_to_sequence)),
         )
     ((ordinal,),) = found
     return 0 if ordinal is None else int(ordinal)

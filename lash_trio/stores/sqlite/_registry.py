@@ -173,7 +173,7 @@ class SqliteProcessRegistry(ProcessRegistry):
     async def events_after(
         self, process_id: str, after_sequence: int, limit: int | None = None
     ) -> list[ProcessEvent]:
-        most = -1 if limit is None else check_limit(limit)
+        most = -1 if limit is None else _processes.bounded(check_limit(limit))
         return await self._database.read(
             lambda connection: _processes.events(
                 connection,
@@ -185,7 +185,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         )
 
     async def recent_events(self, process_id: str, limit: int) -> list[ProcessEvent]:
-        most = check_limit(limit)
+        most = _processes.bounded(check_limit(limit))
         found = await self._database.read(
             lambda connection: _processes.events(
                 connection, process_id, "true ORDER BY sequence DESC LIMIT ?", most
@@ -229,9 +229,14 @@ class SqliteProcessRegistry(ProcessRegistry):
     async def wait_event_after(
         self, process_id: str, event_type: str, after_sequence: int
     ) -> ProcessEvent:
-        # The first event after a number is the one with the next ordinal.
-        before = await self.count_events_through(process_id, event_type, after_sequence)
-        return await self.wait_event_nth(process_id, event_type, before + 1)
+        # The first event after a number is mostly the one with the next ordinal; not
+        # where the log has yet to reach the number, so that more have to go by.
+        ordinal = await self.count_events_through(process_id, event_type, after_sequence)
+        while True:
+            ordinal += 1
+            event = await self.wait_event_nth(process_id, event_type, ordinal)
+            if event.sequence > after_sequence:
+                return event
 
     async def wait_event_nth(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -249,13 +254,19 @@ class SqliteProcessRegistry(ProcessRegistry):
                 f"would never end; it declares {', '.join(sorted(row.declared))}",
             )
         return await self._wait_event(
-            process_id, (event_type, ordinal), "type = ? AND ordinal = ?", event_type, ordinal
+            process_id,
+            (event_type, ordinal),
+            "type = ? AND ordinal = ?",
+            event_type,
+            _processes.bounded(ordinal),
         )
 
     async def wait_next_event(self, process_id: str, after_sequence: int) -> ProcessEvent:
         await self._database.read(lambda connection: _processes.number_of(connection, process_id))
         sequence = max(after_sequence, 0) + 1
-        return await self._wait_event(process_id, any_event(sequence), "sequence = ?", sequence)
+        return await self._wait_event(
+            process_id, any_event(sequence), "sequence = ?", _processes.bounded(sequence)
+        )
 
     async def _wait_event(
         self, process_id: str, slot: tuple[str, int], where: str, *values: apsw.SQLiteValue
