@@ -109,8 +109,7 @@ class MemoryProcessRegistry(ProcessRegistry):
         prepared = prepare_registration(registration)
         log = self._logs.get(registration.id)
         if log is None:
-            # A copy: what the caller does to its input later must not reach the row.
-            log = ProcessLog(deepcopy(prepared.record(self._clock.now_ms())))
+            log = ProcessLog(prepared.record(self._clock.now_ms()))
             self._logs[log.id] = self._running[log.id] = log
         else:
             check_same_registration(log.record, prepared)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-try:
-    import apsw as _apsw  # noqa: F401
-except ImportError as error:
+from importlib.util import find_spec
+
+if find_spec("apsw") is None:
     raise ImportError(
         "lash_trio.stores.sqlite needs apsw; install it with: pip install 'lash-trio[sqlite]'"
-    ) from error
+    )
 
 from ._attachments import SqliteAttachmentStore as SqliteAttachmentStore
 from ._database import (

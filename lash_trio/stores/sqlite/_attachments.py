@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-import apsw
-
 from ...abc import AttachmentStore
 from ...model import AttachmentCreateMeta, AttachmentRef, DurabilityTier, StoreError
 from ._database import Appended, SqliteDatabase
+from ._sql import SqlConnection
 
 
 class SqliteAttachmentStore(AttachmentStore):
@@ -30,7 +29,7 @@ class SqliteAttachmentStore(AttachmentStore):
         """Store bytes; see :meth:`lash_trio.abc.AttachmentStore.put`."""
         attachment_id = f"sha256:{hashlib.sha256(data).hexdigest()}"
 
-        def write(connection: apsw.Connection, _: list[Appended]) -> None:
+        def write(connection: SqlConnection, _: list[Appended]) -> None:
             connection.execute(
                 "INSERT OR IGNORE INTO attachments (id, data) VALUES (?, ?)",
                 (attachment_id, data),
@@ -49,7 +48,7 @@ class SqliteAttachmentStore(AttachmentStore):
     async def get(self, reference: AttachmentRef) -> bytes:
         """The bytes of a reference; see :meth:`lash_trio.abc.AttachmentStore.get`."""
 
-        def read(connection: apsw.Connection) -> bytes | None:
+        def read(connection: SqlConnection) -> bytes | None:
             for (data,) in connection.execute(
                 "SELECT data FROM attachments WHERE id = ?", (reference.id,)
             ):

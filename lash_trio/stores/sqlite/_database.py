@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from types import TracebackType
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import apsw
 import apsw.aio
@@ -24,6 +24,7 @@ from attrs.validators import ge, gt
 from ...kernel import END, EventWaiters, any_event
 from ...model import StoreError
 from ._schema import migrate
+from ._sql import SqlConnection
 
 T = TypeVar("T")
 
@@ -67,6 +68,13 @@ class Appended:
     terminal: bool
 
 
+class AsyncConnection(Protocol):
+    """apsw's, as far as it is used."""
+
+    async def async_run(self, call: Callable[..., T], /, *args: object) -> T: ...
+    async def aclose(self) -> None: ...
+
+
 @attrs.frozen
 class _Connection:
     """A connection and the thread it lives in.
@@ -78,32 +86,31 @@ class _Connection:
         outside: for the event loop.
     """
 
-    outside: apsw.AsyncConnection
+    outside: AsyncConnection
 
     @property
-    def inside(self) -> apsw.Connection:
+    def inside(self) -> SqlConnection:
         """For functions in its thread."""
-        return cast(apsw.Connection, self.outside)
+        return cast(SqlConnection, self.outside)
 
-    async def call(self, function: Callable[[apsw.Connection], T]) -> T:
+    async def call(self, function: Callable[[SqlConnection], T]) -> T:
         """Run a function in the thread."""
         # apsw would turn the caller's deadline into an error of its own; without one
         # trio's cancellation stays trio's.
         token = apsw.aio.deadline.set(math.inf)
         try:
-            result: T = await self.outside.async_run(function, self.inside)
+            return await self.outside.async_run(function, self.inside)
         finally:
             apsw.aio.deadline.reset(token)
-        return result
 
 
 @attrs.define(eq=False)
 class _Job:
     """A function that waits for its turn, and what came of it."""
 
-    function: Callable[[apsw.Connection, list[Appended]], None]
+    function: Callable[[SqlConnection, list[Appended]], None]
     done: trio.Event = attrs.field(factory=trio.Event)
-    appended: list[Appended] = attrs.field(factory=list)
+    appended: list[Appended] = attrs.field(factory=list[Appended])
     error: Exception | None = None
 
 
@@ -155,7 +162,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         finally:
             await self._close_connections()
 
-    async def write(self, function: Callable[[apsw.Connection, list[Appended]], T]) -> T:
+    async def write(self, function: Callable[[SqlConnection, list[Appended]], T]) -> T:
         """Run a function in a transaction, which may be shared with others'.
 
         Args:
@@ -175,7 +182,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         self._check_open()
         results: list[T] = []
 
-        def run(connection: apsw.Connection, appended: list[Appended]) -> None:
+        def run(connection: SqlConnection, appended: list[Appended]) -> None:
             results.append(function(connection, appended))
 
         job = _Job(run)
@@ -186,7 +193,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
             raise job.error
         return results[-1]
 
-    async def read(self, function: Callable[[apsw.Connection], T]) -> T:
+    async def read(self, function: Callable[[SqlConnection], T]) -> T:
         """Run a function on the reading connection, beside the writer.
 
         Raises:
@@ -201,16 +208,19 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         if not self._is_open:
             raise StoreError(f"{self.path!r} is closed; use it inside its block")
 
-    async def _call(self, connection: _Connection, function: Callable[[apsw.Connection], T]) -> T:
+    async def _call(self, connection: _Connection, function: Callable[[SqlConnection], T]) -> T:
         try:
             return await connection.call(function)
         except apsw.Error as error:
             raise self._store_error(error) from error
 
-    async def _connect(self, set_up: Callable[[apsw.Connection], None]) -> _Connection:
+    async def _connect(self, set_up: Callable[[SqlConnection], None]) -> _Connection:
         try:
             connection = _Connection(
-                await apsw.Connection.as_async(self.path, vfs=self._options.vfs)
+                cast(
+                    AsyncConnection,
+                    await apsw.Connection.as_async(self.path, vfs=self._options.vfs),
+                )
             )
         except apsw.Error as error:
             raise self._store_error(error) from error
@@ -218,7 +228,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         await self._call(connection, set_up)
         return connection
 
-    def _set_up_writer(self, connection: apsw.Connection) -> None:
+    def _set_up_writer(self, connection: SqlConnection) -> None:
         connection.set_busy_timeout(int(self._options.busy_timeout_seconds * 1000))
         if connection.readonly("main"):
             raise StoreError(
@@ -231,7 +241,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         connection.pragma("foreign_keys", True)
         migrate(connection, self.path)
 
-    def _set_up_reader(self, connection: apsw.Connection) -> None:
+    def _set_up_reader(self, connection: SqlConnection) -> None:
         connection.set_busy_timeout(int(self._options.busy_timeout_seconds * 1000))
         connection.pragma("query_only", True)
 
@@ -297,7 +307,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         )
 
 
-def _transact(connection: apsw.Connection, batch: list[_Job]) -> None:
+def _transact(connection: SqlConnection, batch: list[_Job]) -> None:
     """Run a batch as one transaction; one whose function refuses does not stop the others."""
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -310,7 +320,7 @@ def _transact(connection: apsw.Connection, batch: list[_Job]) -> None:
         raise
 
 
-def _run_job(connection: apsw.Connection, job: _Job) -> None:
+def _run_job(connection: SqlConnection, job: _Job) -> None:
     connection.execute("SAVEPOINT job")
     try:
         job.function(connection, job.appended)
@@ -324,20 +334,17 @@ def _run_job(connection: apsw.Connection, job: _Job) -> None:
     connection.execute("RELEASE job")
 
 
-def _last_position(connection: apsw.Connection) -> int:
+def _last_position(connection: SqlConnection) -> int:
     ((position,),) = connection.execute("SELECT coalesce(max(position), 0) FROM events")
-    return cast(int, position)
+    return int(position)
 
 
-def _events_since(connection: apsw.Connection, position: int) -> tuple[int, list[Appended]]:
-    rows = cast(
-        list[tuple[int, str, str, int, int, int]],
-        connection.execute(
-            "SELECT e.position, p.id, e.type, e.ordinal, e.sequence, p.state <> 'running'"
-            " FROM events e JOIN processes p ON p.number = e.process"
-            " WHERE e.position > ? ORDER BY e.position",
-            (position,),
-        ).fetchall(),
-    )
+def _events_since(connection: SqlConnection, position: int) -> tuple[int, list[Appended]]:
+    rows = connection.execute(
+        "SELECT e.position, p.id, e.type, e.ordinal, e.sequence, p.state <> 'running'"
+        " FROM events e JOIN processes p ON p.number = e.process"
+        " WHERE e.position > ? ORDER BY e.position",
+        (position,),
+    ).fetchall()
     appended = [Appended(row[1], row[2], row[3], row[4], bool(row[5])) for row in rows]
     return (rows[-1][0] if rows else position), appended

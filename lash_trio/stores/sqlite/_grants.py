@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import apsw
 import attrs
 
 from ...model import (
@@ -18,6 +17,7 @@ from ...model import (
     dumps,
     loads,
 )
+from ._sql import SqlConnection, SqlValue
 
 _SELECT = (
     "SELECT g.session_id, g.agent_frame_id, p.id, g.descriptor"
@@ -25,7 +25,7 @@ _SELECT = (
 )
 
 
-def put(connection: apsw.Connection, number: int, grant: ProcessHandleGrant) -> None:
+def put(connection: SqlConnection, number: int, grant: ProcessHandleGrant) -> None:
     """Add or change a grant."""
     scope = grant.session_scope
     connection.execute(
@@ -36,13 +36,13 @@ def put(connection: apsw.Connection, number: int, grant: ProcessHandleGrant) -> 
     )
 
 
-def remove(connection: apsw.Connection, scope: SessionScope, number: int) -> None:
+def remove(connection: SqlConnection, scope: SessionScope, number: int) -> None:
     """Remove a grant, if it is there."""
     connection.execute("DELETE FROM grants WHERE scope_id = ? AND process = ?", (scope.id, number))
 
 
 def transfer(
-    connection: apsw.Connection,
+    connection: SqlConnection,
     source: SessionScope,
     target: SessionScope,
     process_ids: Sequence[str],
@@ -69,17 +69,17 @@ def transfer(
         put(connection, number, attrs.evolve(held[process_id], session_scope=target))
 
 
-def of_scope(connection: apsw.Connection, scope: SessionScope) -> list[ProcessHandleGrant]:
+def of_scope(connection: SqlConnection, scope: SessionScope) -> list[ProcessHandleGrant]:
     """The grants of a scope, ordered by process id."""
     return _select(connection, "g.scope_id = ? ORDER BY p.id", scope.id)
 
 
-def of_process(connection: apsw.Connection, number: int) -> list[ProcessHandleGrant]:
+def of_process(connection: SqlConnection, number: int) -> list[ProcessHandleGrant]:
     """The grants of a process, ordered by scope id."""
     return _select(connection, "g.process = ? ORDER BY g.scope_id", number)
 
 
-def revoke_session(connection: apsw.Connection, session_id: str) -> ProcessSessionDeleteReport:
+def revoke_session(connection: SqlConnection, session_id: str) -> ProcessSessionDeleteReport:
     """Remove all grants of a session and its frames."""
     revoked = _select(connection, "g.session_id = ?", session_id)
     connection.execute("DELETE FROM grants WHERE session_id = ?", (session_id,))
@@ -98,9 +98,7 @@ def revoke_session(connection: apsw.Connection, session_id: str) -> ProcessSessi
     return delete_report(session_id, revoked, still_granted, running)
 
 
-def _select(
-    connection: apsw.Connection, where: str, *values: apsw.SQLiteValue
-) -> list[ProcessHandleGrant]:
+def _select(connection: SqlConnection, where: str, *values: SqlValue) -> list[ProcessHandleGrant]:
     return [
         ProcessHandleGrant(
             session_scope=SessionScope(session_id=session_id, agent_frame_id=agent_frame_id),

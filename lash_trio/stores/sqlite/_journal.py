@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from types import TracebackType
 
-import apsw
 import trio
 
 from ...abc import Clock, EffectJournal, ScopeJournal
@@ -34,6 +33,7 @@ from ...model import (
 from ._database import Appended, SqliteDatabase
 from ._leases import LEASE_COLUMNS, lease_state, lease_values
 from ._renewal import LeaseRenewal
+from ._sql import SqlConnection
 
 _RELEASE_SECONDS = 5.0
 
@@ -76,7 +76,7 @@ class SqliteEffectJournal(EffectJournal, AbstractContextManager["SqliteEffectJou
         return DurabilityTier.DURABLE
 
     @asynccontextmanager
-    async def open_scope(self, scope: EffectScope, owner_id: str) -> AsyncIterator[ScopeJournal]:
+    async def open_scope(self, scope: EffectScope, owner_id: str) -> AsyncGenerator[ScopeJournal]:
         """The journal of a scope; see :meth:`lash_trio.abc.EffectJournal.open_scope`."""
         key = canonical_json(to_json(scope))
         claim = LeaseClaim(
@@ -118,13 +118,13 @@ class _OpenScope(ScopeJournal):
         return self._entries
 
     async def record(self, entry: JournalEntry) -> JournalEntry:
-        def write(connection: apsw.Connection, _: list[Appended]) -> JournalEntry:
+        def write(connection: SqlConnection, _: list[Appended]) -> JournalEntry:
             self._check_lease(connection, entry.replay_key)
             return _record(connection, self._lease.process_id, entry)
 
         return await self._database.write(write)
 
-    def _check_lease(self, connection: apsw.Connection, replay_key: str) -> None:
+    def _check_lease(self, connection: SqlConnection, replay_key: str) -> None:
         try:
             check_fence(
                 _state(connection, self._lease.process_id), self._lease, self._clock.now_ms()
@@ -139,7 +139,7 @@ class _OpenScope(ScopeJournal):
 
 
 def _open(
-    connection: apsw.Connection, scope: EffectScope, claim: LeaseClaim
+    connection: SqlConnection, scope: EffectScope, claim: LeaseClaim
 ) -> tuple[ProcessLease, dict[str, JournalEntry]]:
     before = _state(connection, claim.process_id)
     # Unlike a process, a scope is not claimed again by its own owner: two openings
@@ -161,7 +161,7 @@ def _open(
     return lease, {row[0]: _entry(*row) for row in rows}
 
 
-def _record(connection: apsw.Connection, key: str, entry: JournalEntry) -> JournalEntry:
+def _record(connection: SqlConnection, key: str, entry: JournalEntry) -> JournalEntry:
     connection.execute(
         "INSERT OR IGNORE INTO journal"
         " (scope, replay_key, envelope, outcome, due_at_ms, recorded_at_ms)"
@@ -204,7 +204,7 @@ def _entry(
     )
 
 
-def _state(connection: apsw.Connection, key: str) -> LeaseState:
+def _state(connection: SqlConnection, key: str) -> LeaseState:
     for row in connection.execute(
         f"SELECT {LEASE_COLUMNS} FROM scope_leases WHERE scope = ?", (key,)
     ):
@@ -212,14 +212,14 @@ def _state(connection: apsw.Connection, key: str) -> LeaseState:
     return LeaseState()
 
 
-def _store(connection: apsw.Connection, state: LeaseState, key: str) -> None:
+def _store(connection: SqlConnection, state: LeaseState, key: str) -> None:
     connection.execute(
         f"INSERT OR REPLACE INTO scope_leases (scope, {LEASE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
         (key, *lease_values(state)),
     )
 
 
-def _release(connection: apsw.Connection, lease: ProcessLease) -> None:
+def _release(connection: SqlConnection, lease: ProcessLease) -> None:
     state = _state(connection, lease.process_id)
     released = release_lease(state, ProcessLeaseCompletion.of(lease))
     if released is not state:

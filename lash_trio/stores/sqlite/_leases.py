@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import apsw
-
 from ...model import LeaseState, ProcessLease
+from ._sql import SqlValue
 
 LEASE_COLUMNS = "fencing_token, owner_id, lease_token, claimed_at_ms, expires_at_ms"
 """Of ``processes`` and ``scope_leases``; all but the first are null where nobody holds it."""
@@ -32,7 +31,7 @@ def lease_state(
     return LeaseState(fencing_token=fencing_token, lease=lease)
 
 
-def lease_values(state: LeaseState) -> tuple[apsw.SQLiteValue, ...]:
+def lease_values(state: LeaseState) -> tuple[SqlValue, ...]:
     """The columns of a lease."""
     lease = state.lease
     if lease is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-import apsw
 import attrs
 
 from ...model import (
@@ -40,6 +39,7 @@ from ...model import (
 )
 from ._database import Appended
 from ._leases import LEASE_COLUMNS, lease_state
+from ._sql import SqlConnection, SqlValue
 
 _COLUMNS = (
     "number, id, registration, registration_hash, created_at_ms, updated_at_ms,"
@@ -122,7 +122,7 @@ class Row:
         )
 
 
-def rows(connection: apsw.Connection, where: str, *values: apsw.SQLiteValue) -> Iterator[Row]:
+def rows(connection: SqlConnection, where: str, *values: SqlValue) -> Iterator[Row]:
     """The rows of a condition."""
     for row in connection.execute(f"SELECT {_COLUMNS} FROM processes WHERE {where}", values):
         yield Row(
@@ -139,12 +139,12 @@ def rows(connection: apsw.Connection, where: str, *values: apsw.SQLiteValue) -> 
         )
 
 
-def find(connection: apsw.Connection, process_id: str) -> Row | None:
+def find(connection: SqlConnection, process_id: str) -> Row | None:
     """The row of a process, or None."""
     return next(rows(connection, "id = ?", process_id), None)
 
 
-def get(connection: apsw.Connection, process_id: str) -> Row:
+def get(connection: SqlConnection, process_id: str) -> Row:
     """The row of a process.
 
     Raises:
@@ -159,7 +159,7 @@ def get(connection: apsw.Connection, process_id: str) -> Row:
     return row
 
 
-def number_of(connection: apsw.Connection, process_id: str) -> int:
+def number_of(connection: SqlConnection, process_id: str) -> int:
     """The number of a process.
 
     Raises:
@@ -170,7 +170,7 @@ def number_of(connection: apsw.Connection, process_id: str) -> int:
     return get(connection, process_id).number
 
 
-def insert(connection: apsw.Connection, prepared: PreparedRegistration, now_ms: int) -> None:
+def insert(connection: SqlConnection, prepared: PreparedRegistration, now_ms: int) -> None:
     """Add a row."""
     asked = prepared.registration
     record = prepared.record(now_ms)
@@ -191,13 +191,13 @@ def insert(connection: apsw.Connection, prepared: PreparedRegistration, now_ms: 
     )
 
 
-def update(connection: apsw.Connection, number: int, column: str, value: apsw.SQLiteValue) -> None:
+def update(connection: SqlConnection, number: int, column: str, value: SqlValue) -> None:
     """Change one column of a row; ``column`` is never input."""
     connection.execute(f"UPDATE processes SET {column} = ? WHERE number = ?", (value, number))
 
 
 def append(
-    connection: apsw.Connection,
+    connection: SqlConnection,
     appended: list[Appended],
     row: Row,
     request: ProcessEventAppendRequest,
@@ -251,7 +251,7 @@ def bounded(number: int) -> int:
 
 
 def count(
-    connection: apsw.Connection, number: int, event_type: str, up_to_sequence: int | None = None
+    connection: SqlConnection, number: int, event_type: str, up_to_sequence: int | None = None
 ) -> int:
     """How many events of a type there are, all or up to a sequence.
 
@@ -271,7 +271,7 @@ def count(
 
 
 def events(
-    connection: apsw.Connection, process_id: str, rest: str, *values: apsw.SQLiteValue
+    connection: SqlConnection, process_id: str, rest: str, *values: SqlValue
 ) -> list[ProcessEvent]:
     """The events of a process that a condition, with its order and limit, selects.
 
@@ -299,7 +299,7 @@ def events(
 
 
 def _recorded(
-    connection: apsw.Connection, row: Row, request: ProcessEventAppendRequest
+    connection: SqlConnection, row: Row, request: ProcessEventAppendRequest
 ) -> RecordedEvent | None:
     if request.replay is None:
         return None

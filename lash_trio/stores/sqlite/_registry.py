@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import apsw
 import trio
 
 from ...abc import Clock, ProcessRegistry
@@ -49,6 +48,7 @@ from ...model import (
 from . import _grants, _processes
 from ._database import Appended, SqliteDatabase
 from ._leases import LEASE_COLUMNS, lease_values
+from ._sql import SqlConnection, SqlValue
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         prepared = prepare_registration(registration)
         now_ms = self._clock.now_ms()
 
-        def register(connection: apsw.Connection, _: list[Appended]) -> ProcessRecord:
+        def register(connection: SqlConnection, _: list[Appended]) -> ProcessRecord:
             row = _processes.find(connection, registration.id)
             if row is None:
                 _processes.insert(connection, prepared, now_ms)
@@ -103,7 +103,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         return await self._database.write(register)
 
     async def get_process(self, process_id: str) -> ProcessRecord | None:
-        def read(connection: apsw.Connection) -> ProcessRecord | None:
+        def read(connection: SqlConnection) -> ProcessRecord | None:
             row = _processes.find(connection, process_id)
             return None if row is None else row.record
 
@@ -112,7 +112,7 @@ class SqliteProcessRegistry(ProcessRegistry):
     async def list_processes(self, filter: ProcessListFilter) -> list[ProcessRecord]:
         where, values = _condition(filter)
 
-        def read(connection: apsw.Connection) -> list[ProcessRecord]:
+        def read(connection: SqlConnection) -> list[ProcessRecord]:
             records = [row.record for row in _processes.rows(connection, where, *values)]
             return sorted(
                 (record for record in records if filter.matches(record)),
@@ -129,7 +129,7 @@ class SqliteProcessRegistry(ProcessRegistry):
     ) -> ProcessRecord:
         now_ms = self._clock.now_ms()
 
-        def write(connection: apsw.Connection, _: list[Appended]) -> ProcessRecord:
+        def write(connection: SqlConnection, _: list[Appended]) -> ProcessRecord:
             row = _processes.get(connection, process_id)
             _processes.update(connection, row.number, "external_ref", dumps(external_ref))
             _processes.update(connection, row.number, "updated_at_ms", now_ms)
@@ -143,9 +143,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         request: ProcessEventAppendRequest,
         fence: ProcessLease | None = None,
     ) -> ProcessEventAppendResult:
-        def write(
-            connection: apsw.Connection, appended: list[Appended]
-        ) -> ProcessEventAppendResult:
+        def write(connection: SqlConnection, appended: list[Appended]) -> ProcessEventAppendResult:
             row = _processes.get(connection, process_id)
             prepared = _processes.append(
                 connection, appended, row, request, self._clock.now_ms(), fence
@@ -163,7 +161,7 @@ class SqliteProcessRegistry(ProcessRegistry):
     ) -> ProcessRecord:
         request = terminal_event(process_id, await_output)
 
-        def write(connection: apsw.Connection, appended: list[Appended]) -> ProcessRecord:
+        def write(connection: SqlConnection, appended: list[Appended]) -> ProcessRecord:
             row = _processes.get(connection, process_id)
             _processes.append(connection, appended, row, request, self._clock.now_ms())
             return _processes.get(connection, process_id).record
@@ -216,7 +214,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         )
 
     async def ack_wake(self, process_id: str, sequence: int) -> None:
-        def write(connection: apsw.Connection, _: list[Appended]) -> None:
+        def write(connection: SqlConnection, _: list[Appended]) -> None:
             number = _processes.number_of(connection, process_id)
             # 2 is a wake that was acknowledged.
             connection.execute(
@@ -269,7 +267,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         )
 
     async def _wait_event(
-        self, process_id: str, slot: tuple[str, int], where: str, *values: apsw.SQLiteValue
+        self, process_id: str, slot: tuple[str, int], where: str, *values: SqlValue
     ) -> ProcessEvent:
         async def look() -> ProcessEvent | None:
             found = await self._database.read(
@@ -307,7 +305,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         text: str | None,
         event_for: Callable[[ProcessRecord], ProcessEventAppendRequest | None],
     ) -> ProcessRecord:
-        def write(connection: apsw.Connection, appended: list[Appended]) -> ProcessRecord:
+        def write(connection: SqlConnection, appended: list[Appended]) -> ProcessRecord:
             row = _processes.get(connection, process_id)
             request = event_for(row.record)
             if request is not None:
@@ -326,14 +324,14 @@ class SqliteProcessRegistry(ProcessRegistry):
             session_scope=session_scope, process_id=process_id, descriptor=descriptor
         )
 
-        def write(connection: apsw.Connection, _: list[Appended]) -> ProcessHandleGrant:
+        def write(connection: SqlConnection, _: list[Appended]) -> ProcessHandleGrant:
             _grants.put(connection, _processes.number_of(connection, process_id), grant)
             return grant
 
         return await self._database.write(write)
 
     async def revoke_handle(self, session_scope: SessionScope, process_id: str) -> None:
-        def write(connection: apsw.Connection, _: list[Appended]) -> None:
+        def write(connection: SqlConnection, _: list[Appended]) -> None:
             number = _processes.number_of(connection, process_id)
             _grants.remove(connection, session_scope, number)
 
@@ -342,13 +340,13 @@ class SqliteProcessRegistry(ProcessRegistry):
     async def transfer_handle_grants(
         self, from_scope: SessionScope, to_scope: SessionScope, process_ids: Sequence[str]
     ) -> None:
-        def write(connection: apsw.Connection, _: list[Appended]) -> None:
+        def write(connection: SqlConnection, _: list[Appended]) -> None:
             _grants.transfer(connection, from_scope, to_scope, process_ids)
 
         await self._database.write(write)
 
     async def list_handle_grants(self, session_scope: SessionScope) -> list[ProcessGrantEntry]:
-        def read(connection: apsw.Connection) -> list[ProcessGrantEntry]:
+        def read(connection: SqlConnection) -> list[ProcessGrantEntry]:
             return [
                 ProcessGrantEntry(
                     grant=grant, record=_processes.get(connection, grant.process_id).record
@@ -421,7 +419,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         process_id: str,
         change: Callable[[_processes.Row, int], tuple[LeaseState, T]],
     ) -> T:
-        def write(connection: apsw.Connection, _: list[Appended]) -> T:
+        def write(connection: SqlConnection, _: list[Appended]) -> T:
             row = _processes.get(connection, process_id)
             state, result = change(row, self._clock.now_ms())
             _store_lease(connection, row, state)
@@ -432,7 +430,7 @@ class SqliteProcessRegistry(ProcessRegistry):
     async def complete_leased_process(
         self, lease: ProcessLease, request: ProcessEventAppendRequest
     ) -> ProcessRecord:
-        def write(connection: apsw.Connection, appended: list[Appended]) -> ProcessRecord:
+        def write(connection: SqlConnection, appended: list[Appended]) -> ProcessRecord:
             row = _processes.get(connection, lease.process_id)
             _processes.append(connection, appended, row, request, self._clock.now_ms(), lease)
             completion = ProcessLeaseCompletion.of(lease)
@@ -442,7 +440,7 @@ class SqliteProcessRegistry(ProcessRegistry):
         return await self._database.write(write)
 
 
-def _store_lease(connection: apsw.Connection, row: _processes.Row, state: LeaseState) -> None:
+def _store_lease(connection: SqlConnection, row: _processes.Row, state: LeaseState) -> None:
     if state is not row.lease:
         connection.execute(
             f"UPDATE processes SET ({LEASE_COLUMNS}) = (?, ?, ?, ?, ?) WHERE number = ?",
@@ -450,10 +448,10 @@ def _store_lease(connection: apsw.Connection, row: _processes.Row, state: LeaseS
         )
 
 
-def _condition(filter: ProcessListFilter) -> tuple[str, list[apsw.SQLiteValue]]:
+def _condition(filter: ProcessListFilter) -> tuple[str, list[SqlValue]]:
     """What of a filter an index can answer; the filter itself has the last word."""
     parts: list[str] = ["true"]
-    values: list[apsw.SQLiteValue] = []
+    values: list[SqlValue] = []
     if filter.status is ProcessStatusFilter.RUNNING:
         # A literal, so that the partial index is used.
         parts.append("state = 'running'")

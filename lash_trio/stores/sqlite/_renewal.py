@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from types import TracebackType
+from typing import cast
 
 import apsw
 
 from ...abc import Clock
 from ...model import ProcessLease
+from ._sql import SqlConnection
 
 _logger = logging.getLogger("lash_trio.sqlite")
 
@@ -57,7 +59,7 @@ class LeaseRenewal:
             self._leases.pop(lease.lease_token, None)
 
     def _run(self) -> None:
-        connection: apsw.Connection | None = None
+        connection: SqlConnection | None = None
         while not self._stop.wait(self._lease_ttl_ms / 3000):
             with self._lock:
                 tokens = list(self._leases)
@@ -65,7 +67,10 @@ class LeaseRenewal:
                 continue
             try:
                 if connection is None:
-                    connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READWRITE)
+                    connection = cast(
+                        SqlConnection,
+                        apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READWRITE),
+                    )
                     connection.set_busy_timeout(self._lease_ttl_ms // 3)
                     connection.pragma("synchronous", "NORMAL")
                 self._renew(connection, tokens)
@@ -74,7 +79,7 @@ class LeaseRenewal:
         if connection is not None:
             connection.close()
 
-    def _renew(self, connection: apsw.Connection, tokens: list[str]) -> None:
+    def _renew(self, connection: SqlConnection, tokens: list[str]) -> None:
         # One that was lost is not found under its token and stays lost.
         now_ms = self._clock.now_ms()
         with connection:

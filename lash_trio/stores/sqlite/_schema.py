@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import apsw
-
 from ...model import StoreError
+from ._sql import SqlConnection
 
 APPLICATION_ID = 0x6C617368  # "lash"
 
@@ -91,7 +90,7 @@ MIGRATIONS: tuple[str, ...] = (
 """One script a version; a file of version n has had the first n."""
 
 
-def migrate(connection: apsw.Connection, file_name: str) -> None:
+def migrate(connection: SqlConnection, file_name: str) -> None:
     """Bring a file to this version of the schema, in one transaction.
 
     Raises:

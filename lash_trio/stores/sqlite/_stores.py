@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import attrs
@@ -41,7 +41,7 @@ class SqliteStores:
 @asynccontextmanager
 async def open_sqlite(
     path: str | os.PathLike[str], options: SqliteOptions | None = None
-) -> AsyncIterator[SqliteStores]:
+) -> AsyncGenerator[SqliteStores]:
     """Open a file for the length of an ``async with`` block.
 
     Args:
