@@ -1,0 +1,1 @@
+"""Tools for testing applications, hosts and stores; none of them needs pytest."""
