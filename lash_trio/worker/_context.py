@@ -6,7 +6,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypeVarTuple, Unpack
+from typing import TypeVarTuple
 
 import attrs
 
@@ -22,6 +22,8 @@ from ..model import (
     MAX_SEQUENCE,
     AwaitEventOutcome,
     CancelProcess,
+    CausalRef,
+    EffectCausalRef,
     EffectCommand,
     EffectEnvelope,
     EffectOutcome,
@@ -50,8 +52,9 @@ from ..model import (
 )
 from ._child import ChildProcess
 from ._definitions import ProcessDefinitions, ProcessFunction, StartRequest
+from ._lease import fenced
 from ._nursery import ProcessNurseryManager
-from ._parking import Waits
+from ._parking import Wait, Waits
 from ._signals import SignalOrdinals
 from ._slots import Activity
 
@@ -116,7 +119,7 @@ class ProcessContext:
 
     @property
     def signals_consumed(self) -> dict[str, int]:
-        """How many signals of each event type this run has waited for and got."""
+        """How many different signals of each event type this run has waited for and got."""
         return self._signals.consumed
 
     @property
@@ -127,8 +130,8 @@ class ProcessContext:
     async def step(
         self,
         name: str,
-        function: Callable[[Unpack[ArgsT]], Awaitable[JsonValue]],
-        *args: Unpack[ArgsT],
+        function: Callable[[*ArgsT], Awaitable[JsonValue]],
+        *args: *ArgsT,
     ) -> JsonValue:
         """Run an async function as a durable step; see :meth:`ScopedEffectController.step`.
 
@@ -158,12 +161,16 @@ class ProcessContext:
         """
         duration_ms = milliseconds(seconds, "a sleep")
         key = self._scope.path.next("sleep")
-        kind = SleepWait(key=key, due_at_ms=self._parts.clock.now_ms() + duration_ms)
-        envelope = effect_envelope(
-            self._scope.effect_scope, key, EffectCommand.sleep(duration_ms)
-        )
-        executor = self._parts.waits.parking(self._scope, kind, LocalExecutor.sleep())
-        await self._scope.execute_effect(envelope, executor)
+        envelope = effect_envelope(self._scope.effect_scope, key, EffectCommand.sleep(duration_ms))
+
+        def kind() -> WaitKind:
+            return SleepWait(key=key, due_at_ms=self._parts.clock.now_ms() + duration_ms)
+
+        async def is_over() -> bool:
+            return duration_ms == 0
+
+        wait = Wait(kind=kind, envelope=envelope, inner=LocalExecutor.sleep(), is_there=is_over)
+        await self._parts.waits.execute(self._scope, wait)
 
     async def wait_signal(
         self, name: str, *, ordinal: int | None = None, timeout_seconds: float | None = None
@@ -172,9 +179,9 @@ class ProcessContext:
 
         Args:
             name: of the signal, as the definition declares it.
-            ordinal: which one of that name, from 1; where None, the next one that
-                this process has not got.  One task may leave the ordinals of a name
-                to the context; others name theirs.
+            ordinal: which one of that name, from 1; where None, the one after the
+                last that this task has got.  One task of a process may leave the
+                ordinals of a name to the context; others name theirs.
             timeout_seconds: for how long; for ever where None.
 
         Returns:
@@ -182,16 +189,17 @@ class ProcessContext:
 
         Raises:
             WaitTimedOut: it did not come in time; it is still the next one.
-            EffectError: ``runtime_effect_await_event_cancelled``, ``effect_path_shared``.
+            EffectError: ``runtime_effect_await_event_cancelled``,
+                ``runtime_effect_await_event_invalid_ordinal``, ``effect_path_shared``.
             PluginError: ``undeclared_event_type``, ``invalid_signal_name``.
         """
         event_type = signal_event_type(name)
         number = self._signals.next(event_type, self._scope.path) if ordinal is None else ordinal
         awaited = self._awaited(self.process_id, event_type, number, timeout_seconds)
-        kind = SignalWait(key=awaited.key, name=name, event_type=event_type, ordinal=number)
-        payload = await self._await_event(awaited, kind)
-        self._signals.consume(event_type, number)
-        return payload
+        return await self._await_event(
+            awaited,
+            lambda: SignalWait(key=awaited.key, name=name, event_type=event_type, ordinal=number),
+        )
 
     async def wait_event(
         self,
@@ -214,14 +222,17 @@ class ProcessContext:
 
         Raises:
             WaitTimedOut: it did not come in time.
-            EffectError: ``runtime_effect_await_event_cancelled``.
+            EffectError: ``runtime_effect_await_event_cancelled``,
+                ``runtime_effect_await_event_invalid_ordinal``.
             PluginError: ``unknown_process``, ``undeclared_event_type``.
         """
         awaited = self._awaited(process_id, event_type, ordinal, timeout_seconds)
-        kind = EventWait(
-            key=awaited.key, process_id=process_id, event_type=event_type, ordinal=ordinal
+        return await self._await_event(
+            awaited,
+            lambda: EventWait(
+                key=awaited.key, process_id=process_id, event_type=event_type, ordinal=ordinal
+            ),
         )
-        return await self._await_event(awaited, kind)
 
     async def emit(self, event_type: str, payload: JsonValue = None) -> int:
         """Append an event of a declared type to this process's log.
@@ -230,19 +241,19 @@ class ProcessContext:
             Its number there.
 
         Raises:
-            PluginError: what the append rules refuse, ``process_lease_lost``.
+            PluginError: what the append rules refuse.
+            EffectError: ``effect_scope_lease_lost``, ``runtime_effect_cancelled``.
         """
         replay = Replay(key=f"{self.process_id}:{self._scope.path.peek(f'emit:{event_type}')}")
         request = ProcessEventAppendRequest(event_type=event_type, payload=payload, replay=replay)
 
         async def append() -> JsonValue:
-            appended = await self._registry.append_event(
-                self.process_id, request, self._parts.lease()
+            appended = await fenced(
+                self._registry.append_event(self.process_id, request, self._parts.lease())
             )
             return appended.event.sequence
 
-        sequence = await self._scope.step(f"emit:{event_type}", append)
-        return sequence if isinstance(sequence, int) else 0
+        return from_json(int, await self._scope.step(f"emit:{event_type}", append))
 
     async def start(
         self,
@@ -263,11 +274,19 @@ class ProcessContext:
                 process fails or is cancelled.
 
         Raises:
-            PluginError: ``unknown_definition``, ``invalid_arguments``.
+            PluginError: ``unknown_definition``, ``invalid_arguments``,
+                ``registration_conflict`` where another run started something else here.
+            EffectError: ``runtime_effect_cancelled``.
         """
         known = self._parts.definitions.get(definition)
-        child_id = f"{self.process_id}/{self._scope.path.next(f'start:{known.name}')}"
+        place = self._scope.path.next(f"start:{known.name}")
+        child_id = f"{self.process_id}/{place}"
         provenance = self._record.provenance
+        # The cause tells who ends it: a child belongs to this process, a detached one
+        # is owed to the one effect that started it.
+        cause: CausalRef = ProcessCausalRef(process_id=self.process_id)
+        if detached:
+            cause = EffectCausalRef(session_id=self.process_id, effect_id=place)
         registration = self._parts.definitions.registration(
             known.name,
             args or {},
@@ -276,7 +295,7 @@ class ProcessContext:
                 provenance=ProcessProvenance(
                     originator=provenance.originator,
                     host_profile_id=provenance.host_profile_id,
-                    caused_by=ProcessCausalRef(process_id=self.process_id),
+                    caused_by=cause,
                 ),
                 wake_target=self._record.wake_target,
             ),
@@ -295,21 +314,26 @@ class ProcessContext:
             PluginError: ``unknown_process``.
         """
 
-        async def wait(_: EffectEnvelope) -> EffectOutcome:
+        async def wait_end(_: EffectEnvelope) -> EffectOutcome:
             output = await self._registry.await_process(process_id)
             return AwaitEventOutcome(payload=to_json(output))
 
+        async def has_ended() -> bool:
+            record = await self._registry.get_process(process_id)
+            # The wait itself says what is wrong with a process that is not there.
+            return record is None or record.is_terminal
+
         key = self._scope.path.next(f"await_process:{process_id}")
         command = EffectCommand.await_event(f"process:{process_id}:end")
-        executor = self._parts.waits.parking(
-            self._scope,
-            ProcessEndWait(key=key, process_id=process_id),
-            LocalExecutor.call(wait),
+        wait = Wait(
+            kind=lambda: ProcessEndWait(key=key, process_id=process_id),
+            envelope=effect_envelope(self._scope.effect_scope, key, command),
+            inner=LocalExecutor.call(wait_end),
+            is_there=has_ended,
         )
-        envelope = effect_envelope(self._scope.effect_scope, key, command)
-        outcome = (await self._scope.execute_effect(envelope, executor)).expect(AwaitEventOutcome)
+        outcome = await self._parts.waits.execute(self._scope, wait)
         self._children.pop(process_id, None)
-        return from_json(ProcessAwaitOutput, outcome.payload)
+        return from_json(ProcessAwaitOutput, outcome.expect(AwaitEventOutcome).payload)
 
     async def signal(self, process_id: str, name: str, payload: JsonValue = None) -> int:
         """Send a signal to another process, once, however often this process runs.
@@ -406,21 +430,30 @@ class ProcessContext:
             timeout_seconds=timeout_seconds,
         )
 
-    async def _await_event(self, awaited: EventToAwait, kind: WaitKind) -> JsonValue:
+    async def _await_event(self, awaited: EventToAwait, kind: Callable[[], WaitKind]) -> JsonValue:
         timeout = awaited.timeout_seconds
         command = EffectCommand.await_event(
             awaited.key, None if timeout is None else milliseconds(timeout, "a timeout")
         )
-        key = self._scope.path.next(f"await:{awaited.event_type}")
-        envelope = effect_envelope(self._scope.effect_scope, key, command)
-        executor = awaited.executor()
-        # One that is there already needs no parking, and no line about it in the log.
-        there = await self._registry.count_events_through(
-            awaited.process_id, awaited.event_type, MAX_SEQUENCE
+        path = self._scope.path
+        key = path.next(f"await:{awaited.event_type}")
+
+        async def has_come() -> bool:
+            there = await self._registry.count_events_through(
+                awaited.process_id, awaited.event_type, MAX_SEQUENCE
+            )
+            return there >= awaited.ordinal
+
+        wait = Wait(
+            kind=kind,
+            envelope=effect_envelope(self._scope.effect_scope, key, command),
+            inner=awaited.executor(),
+            is_there=has_come,
         )
-        if there < awaited.ordinal:
-            executor = self._parts.waits.parking(self._scope, kind, executor)
-        outcome = (await self._scope.execute_effect(envelope, executor)).expect(AwaitEventOutcome)
-        if outcome.timed_out:
+        outcome = await self._parts.waits.execute(self._scope, wait)
+        awaited_outcome = outcome.expect(AwaitEventOutcome)
+        if awaited_outcome.timed_out:
             raise WaitTimedOut(f"{awaited.key} did not come within {timeout} s")
-        return outcome.payload
+        if awaited.process_id == self.process_id:
+            self._signals.consume(awaited.event_type, awaited.ordinal, path)
+        return awaited_outcome.payload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -120,27 +120,23 @@ class ProcessDefinitions:
             A decorator that returns the function as it is.
 
         Raises:
-            PluginError: reasons ``invalid_registration`` (a blank name, or one that is
-                taken) and ``invalid_signal_name``.
+            PluginError: reason ``invalid_signal_name``, and from the decorator
+                ``invalid_registration`` (a blank name, one that is taken, or a
+                function that is not async).
+            TypeError: ``signals`` is a single string.
+            ValueError: ``rerun`` is none of the three.
         """
-        schemas = signals if isinstance(signals, Mapping) else dict.fromkeys(signals, {})
-        event_types = (
-            *(
-                ProcessEventType(name=signal_event_type(signal), payload_schema=schema)
-                for signal, schema in schemas.items()
-            ),
-            *events,
-        )
+        event_types = (*_signal_types(name, signals), *events)
         disposition = RerunDisposition(rerun)
-        if not name.strip() or name in self._by_name:
-            raise PluginError(
-                PluginReason.INVALID_REGISTRATION,
-                f"a definition needs a name of its own that is not blank, got {name!r}",
-            )
 
         def register(
             function: Callable[Concatenate[ProcessContext, P], Awaitable[ValueT]],
         ) -> Callable[Concatenate[ProcessContext, P], Awaitable[ValueT]]:
+            if not name.strip() or name in self._by_name:
+                raise PluginError(
+                    PluginReason.INVALID_REGISTRATION,
+                    f"a definition needs a name of its own that is not blank, got {name!r}",
+                )
             if not inspect.iscoroutinefunction(function):
                 raise PluginError(
                     PluginReason.INVALID_REGISTRATION,
@@ -159,9 +155,14 @@ class ProcessDefinitions:
         Raises:
             PluginError: reason ``unknown_definition``.
         """
-        for known in self._by_name.values():
-            if definition in (known.name, known.function):
-                return known
+        if isinstance(definition, str):
+            named = self._by_name.get(definition)
+            if named is not None:
+                return named
+        else:
+            for known in self._by_name.values():
+                if known.function is definition:
+                    return known
         raise PluginError(
             PluginReason.UNKNOWN_DEFINITION,
             f"there is no process definition {definition!r}; "
@@ -199,3 +200,17 @@ class ProcessDefinitions:
         )
 
 
+def _signal_types(
+    definition_name: str, signals: Mapping[str, JsonObject] | Iterable[str]
+) -> Iterator[ProcessEventType]:
+    if isinstance(signals, str):
+        raise TypeError(
+            f"process {definition_name!r}: signals takes a list of names or a mapping to schemas, "
+            f"got the string {signals!r}; did you mean [{signals!r}]?"
+        )
+    schemas = cast("Mapping[str, JsonObject]", signals) if isinstance(signals, Mapping) else None
+    for signal in signals:
+        yield ProcessEventType(
+            name=signal_event_type(signal),
+            payload_schema={} if schemas is None else schemas[signal],
+        )

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
+from itertools import count
 
+import attrs
 import trio
 
 from ..abc import Clock, LocalExecution, ProcessRegistry
 from ..kernel import LocalExecutor, ScopedEffectController
 from ..model import (
     EffectEnvelope,
+    EffectError,
     EffectOutcome,
     ProcessLease,
     ScopeState,
     WaitKind,
     WaitState,
 )
+from ._lease import fenced
 from ._slots import Activity
 
+_logger = logging.getLogger("lash_trio.worker")
+
 _FACET_SECONDS = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class Wait:
+    """An effect that waits.
+
+    Args:
+        kind: makes what the row shows; asked for only where the process parks, as
+            it refuses ordinals that the executor has the better words for.
+        envelope: the effect.
+        inner: how to wait.
+        is_there: looks whether there is nothing to wait for; then nothing is
+            written about it.
+    """
+
+    kind: Callable[[], WaitKind]
+    envelope: EffectEnvelope
+    inner: LocalExecution
+    is_there: Callable[[], Awaitable[bool]]
 
 
 class Waits:
@@ -48,50 +74,71 @@ class Waits:
         self._fence = fence
         self._activity = activity
         self._clock = clock
-        self._open: dict[int, WaitState] = {}
-        self._opened = 0
+        self._parked: dict[int, WaitState] = {}
+        self._numbers = count()
+        self._showing = trio.Lock()
 
-    def parking(
-        self, scope: ScopedEffectController, kind: WaitKind, inner: LocalExecution
-    ) -> LocalExecutor:
-        """An executor that parks the task while ``inner`` waits."""
+    async def execute(self, scope: ScopedEffectController, wait: Wait) -> EffectOutcome:
+        """Run an effect that waits; the task is parked while it does.
+
+        The effect has ended when it has its outcome.  Waiting for a slot, and taking
+        the wait off the row, come after it, so that neither can cost the outcome.
+
+        Raises:
+            EffectError: that of the effect, or of the row that could not be written.
+        """
+        number = next(self._numbers)
+        was_parked = False
 
         async def run(envelope: EffectEnvelope) -> EffectOutcome:
-            return await self._parked(scope, kind, lambda: inner.execute(envelope))
+            nonlocal was_parked
+            if not await wait.is_there():
+                was_parked = True
+                await self._park(number, wait.kind())
+            return await wait.inner.execute(envelope)
 
-        return LocalExecutor.call(run)
-
-    async def _parked(
-        self,
-        scope: ScopedEffectController,
-        kind: WaitKind,
-        wait: Callable[[], Awaitable[EffectOutcome]],
-    ) -> EffectOutcome:
-        state = WaitState(kind=kind, since_ms=self._clock.now_ms())
-        await self._registry.set_process_wait(self._process_id, state, self._fence())
-        self._opened += 1
-        number = self._opened
-        self._open[number] = state
-        self._activity.task_parked()
         try:
-            outcome = await wait()
+            outcome = await scope.execute_effect(wait.envelope, LocalExecutor.call(run))
+            if was_parked:
+                del self._parked[number]
+                await self._activity.task_resumed()
+                await self._show()
         except BaseException:
-            self._activity.task_unwinds()
-            del self._open[number]
+            if self._parked.pop(number, None) is not None:
+                self._activity.task_unwinds()
             # A process that is stopped from outside still waits, as far as its row
             # goes; one whose wait was cut short from inside does not.
-            if scope.state is not ScopeState.CLOSING:
-                with trio.move_on_after(_FACET_SECONDS, shield=True):
-                    await self._show_wait()
+            if was_parked and scope.state is not ScopeState.CLOSING:
+                await self._show_while_unwinding()
             raise
-        del self._open[number]
-        await self._activity.task_resumed()
-        await self._show_wait()
         return outcome
 
-    async def _show_wait(self) -> None:
-        if self._open:
-            latest = self._open[max(self._open)]
-            await self._registry.set_process_wait(self._process_id, latest, self._fence())
-        else:
-            await self._registry.clear_process_wait(self._process_id, self._fence())
+    async def _park(self, number: int, kind: WaitKind) -> None:
+        self._parked[number] = WaitState(kind=kind, since_ms=self._clock.now_ms())
+        self._activity.task_parked()
+        await self._show()
+
+    async def _show(self) -> None:
+        """Make the row show what the process waits for now."""
+        # One at a time, and what to show is decided inside: of two writes that
+        # overtook each other the older might stay.
+        async with self._showing:
+            if self._parked:
+                latest = next(reversed(self._parked.values()))
+                await fenced(
+                    self._registry.set_process_wait(self._process_id, latest, self._fence())
+                )
+            else:
+                await fenced(self._registry.clear_process_wait(self._process_id, self._fence()))
+
+    async def _show_while_unwinding(self) -> None:
+        with trio.move_on_after(_FACET_SECONDS, shield=True):
+            try:
+                await self._show()
+            except EffectError as error:
+                # What unwinds must not be replaced: it may be trio.Cancelled.
+                _logger.warning(
+                    "the row of process %s does not show that a wait is over: %s",
+                    self._process_id,
+                    error,
+                )

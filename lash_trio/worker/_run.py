@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import attrs
 import trio
@@ -18,23 +18,25 @@ from ..model import (
     EffectScope,
     FunctionInput,
     JsonValue,
-    PluginError,
-    PluginReason,
     ProcessAwaitOutput,
+    ProcessCausalRef,
     ProcessEventAppendRequest,
     ProcessLease,
-    ProcessLeaseCompletion,
+    ProcessListFilter,
     ProcessRecord,
+    ProcessSuccess,
     RerunDisposition,
-    WireError,
+    StoreError,
     copy_json,
     signal_name_of,
     terminal_event,
 )
 from ._context import ContextParts, ProcessContext
 from ._definitions import ProcessDefinition, ProcessDefinitions
+from ._lease import LeaseKeeper, give_back
+from ._output import as_json, breaks_off, cancelled_output, error_text, failure_output
 from ._parking import Waits
-from ._slots import Activity, RunningSlots
+from ._slots import Activity
 
 _logger = logging.getLogger("lash_trio.worker")
 
@@ -48,7 +50,6 @@ class RunEnvironment:
     registry: ProcessRegistry
     host: EffectHost
     definitions: ProcessDefinitions
-    slots: RunningSlots
     clock: Clock
     cancel_grace_seconds: float
     poke: Callable[[], None]
@@ -58,22 +59,32 @@ class ProcessRun:
     """Drives one process to its end, or until it is stopped from outside.
 
     Args:
-        environment: what it shares with other runs; it has taken a slot for this one.
+        environment: what it shares with other runs.
         record: the row, as read after the lease was claimed.
-        lease: under which it runs.
+        keeper: of the lease under which it runs.
+        activity: of the process; it has a running slot.
+
+    Attributes:
+        fault: why it broke off, where it was neither ended nor stopped.
     """
 
     def __init__(
-        self, environment: RunEnvironment, record: ProcessRecord, lease: ProcessLease
+        self,
+        environment: RunEnvironment,
+        record: ProcessRecord,
+        keeper: LeaseKeeper,
+        activity: Activity,
     ) -> None:
         self._env = environment
+        self._registry = environment.registry
         self._record = record
-        self.lease = lease
-        self._activity = Activity(environment.slots)
+        self._keeper = keeper
+        self._activity = activity
         self._outside = trio.CancelScope()
-        self._lease_gone = False
-        self._cancel_reason: str | None = None
+        self._has_ended = False
         self._cancel_requested = False
+        self._cancel_reason: str | None = None
+        self.fault: Exception | None = None
 
     @property
     def process_id(self) -> str:
@@ -81,83 +92,69 @@ class ProcessRun:
         return self._record.id
 
     @property
-    def is_parked(self) -> bool:
-        """Whether all its tasks wait."""
-        return self._activity.is_parked
+    def activity(self) -> Activity:
+        """Which of its tasks are active."""
+        return self._activity
 
     def stop(self, why: str) -> None:
         """Cancel it from outside: it writes nothing and can be driven again."""
         self._outside.cancel(why)
 
-    def lose_lease(self) -> None:
-        """Stop it because another owner may run the process now."""
-        self._lease_gone = True
-        self.stop("the lease was lost")
-
     async def run(self) -> None:
         """Run it.  Only ``trio.Cancelled`` from outside the worker leaves."""
         try:
             with self._outside:
-                request = await self._drive()
-                # Worked out and not written yet: too good to lose to a cancellation.
-                with trio.move_on_after(_WRITE_SECONDS, shield=True):
-                    await self._env.registry.complete_leased_process(self.lease, request)
-                    self._lease_gone = True
-        except EffectError as error:
-            # The row could not be written: it stays as it is, and is driven again.
-            _logger.warning("process %s could not be ended: %s", self.process_id, error)
-        except Exception:
+                await self._drive()
+        except Exception as error:  # noqa: BLE001
             # A fault of a host or registry; it must not stop the other processes.
-            _logger.exception("process %s could not be driven", self.process_id)
+            self._break_off(error, self._outside.cancel_called)
+        except BaseExceptionGroup as group:
+            # Stopped from outside, while tasks of the function failed at cleaning up.
+            faults, others = group.split(Exception)
+            if faults is not None:
+                self._break_off(faults, was_stopped=True)
+            if others is not None:
+                raise others from None
         finally:
-            if not self._activity.is_parked:
-                self._activity.task_parked()
-            if not self._lease_gone:
-                await self._release()
+            self._activity.end()
+            if not self._has_ended:
+                await give_back(self._registry, self._lease())
 
-    async def _release(self) -> None:
-        with trio.move_on_after(_WRITE_SECONDS, shield=True):
-            try:
-                await self._env.registry.complete_process_lease(
-                    ProcessLeaseCompletion.of(self.lease)
-                )
-            except EffectError as error:
-                _logger.warning(
-                    "the lease of process %s was not given back and will expire: %s",
-                    self.process_id,
-                    error,
-                )
+    async def _drive(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_lease)
+            definition = self._env.definitions.get(_input(self._record).name)
+            if definition.rerun is RerunDisposition.OWNER_BOUND and self._is_rerun:
+                await self._end(definition, None, _abandoned(definition))
+            else:
+                if self._record.wait is not None:
+                    # Its last run was stopped while it waited; this one begins anew.
+                    await self._registry.clear_process_wait(self.process_id, self._lease())
+                async with self._env.host.scoped(EffectScope.process(self.process_id)) as scope:
+                    if not isinstance(scope, ScopedEffectController):
+                        raise TypeError(f"a host must open a ScopedEffectController, got {scope!r}")
+                    context = self._context(scope)
+                    output = await self._run_function(nursery, definition, context)
+                await self._end(definition, context, output)
+            nursery.cancel_scope.cancel("the process has ended")
 
-    async def _drive(self) -> ProcessEventAppendRequest:
-        definition = self._env.definitions.get(_input(self._record).name)
-        if definition.rerun is RerunDisposition.OWNER_BOUND and self.lease.fencing_token > 1:
-            abandoned = ProcessAwaitOutput.failure(
-                "process_abandoned",
-                f"its owner is gone, and {definition.name!r} is {definition.rerun}: "
-                "no other owner may run it again",
-            )
-            return terminal_event(self.process_id, abandoned)
-        async with self._env.host.scoped(EffectScope.process(self.process_id)) as scope:
-            if not isinstance(scope, ScopedEffectController):
-                raise TypeError(f"a host must open a ScopedEffectController, got {scope!r}")
-            context = self._context(scope)
-            output = await self._run_function(definition, context)
-        await self._cancel_children(context, output)
-        return terminal_event(self.process_id, output, await self._notes(definition, context))
+    @property
+    def _is_rerun(self) -> bool:
+        return self._lease().fencing_token > 1
+
+    def _lease(self) -> ProcessLease:
+        return self._keeper.lease
 
     def _context(self, scope: ScopedEffectController) -> ProcessContext:
         env = self._env
-        waits = Waits(
-            env.registry, self.process_id, lambda: self.lease, self._activity, env.clock
-        )
         return ProcessContext(
             ContextParts(
                 scope=scope,
                 registry=env.registry,
                 record=self._record,
-                lease=lambda: self.lease,
+                lease=self._lease,
                 definitions=env.definitions,
-                waits=waits,
+                waits=Waits(env.registry, self.process_id, self._lease, self._activity, env.clock),
                 activity=self._activity,
                 clock=env.clock,
                 poke=env.poke,
@@ -165,22 +162,18 @@ class ProcessRun:
         )
 
     async def _run_function(
-        self, definition: ProcessDefinition, context: ProcessContext
+        self, nursery: trio.Nursery, definition: ProcessDefinition, context: ProcessContext
     ) -> ProcessAwaitOutput:
-        count = await self._env.registry.count_events_through(
+        if await self._registry.count_events_through(
             self.process_id, CANCEL_REQUESTED, MAX_SEQUENCE
-        )
-        body = trio.CancelScope()
-        if count:
+        ):
             await self._cancel(context.scope)
-            if self.lease.fencing_token == 1:
+            if not self._is_rerun:
                 # It never began, so there is nothing that it would have to clean up.
-                return self._cancelled(None)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_cancel, context.scope, body)
-            output = await self._call(definition, context, body)
-            nursery.cancel_scope.cancel("the function of the process has ended")
-        return output
+                return cancelled_output(self._cancel_reason)
+        body = trio.CancelScope()
+        nursery.start_soon(self._watch_cancel, context.scope, body)
+        return await self._call(definition, context, body)
 
     async def _call(
         self, definition: ProcessDefinition, context: ProcessContext, body: trio.CancelScope
@@ -191,20 +184,28 @@ class ProcessRun:
                 definition.check_arguments(args)
                 value = await definition.function(context, **args)
                 if self._cancel_requested:
-                    return self._cancelled(_as_json(value))
+                    return cancelled_output(self._cancel_reason, as_json(value))
                 return ProcessAwaitOutput.success(copy_json(value))
         except Exception as error:
-            # Whatever an author's function raises is how its process ends.
+            # What cleaning up raised while it was stopped is not how the process ends,
+            # nor is what stands in the way of this run alone.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if breaks_off(error):
+                raise
+            # Whatever else an author's function raises is.
             if self._cancel_requested:
-                return self._cancelled({"error": f"{type(error).__name__}: {error}"})
-            if isinstance(error, PluginError) and error.reason == PluginReason.LEASE_LOST:
-                self.lose_lease()
-                await trio.lowlevel.checkpoint()
-            return _failure(definition, error)
-        return self._cancelled(None)
+                return cancelled_output(self._cancel_reason, {"error": error_text(error)})
+            return failure_output(definition.name, error)
+        return cancelled_output(self._cancel_reason)
+
+    async def _keep_lease(self) -> None:
+        why = await self._keeper.keep()
+        # Its own end gives the lease back, too.
+        if not self._has_ended:
+            _logger.warning("process %s is stopped here: %s", self.process_id, why)
+            self.stop("the lease was lost")
 
     async def _watch_cancel(self, scope: ScopedEffectController, body: trio.CancelScope) -> None:
-        await self._env.registry.wait_event_nth(self.process_id, CANCEL_REQUESTED, 1)
         await self._cancel(scope)
         # Effects have ended with typed errors; what awaits something that is no
         # effect would never notice, so after a grace it is cancelled as well.
@@ -212,40 +213,67 @@ class ProcessRun:
         body.cancel("the process did not end within its grace after a cancel request")
 
     async def _cancel(self, scope: ScopedEffectController) -> None:
-        event = await self._env.registry.wait_event_nth(self.process_id, CANCEL_REQUESTED, 1)
+        event = await self._registry.wait_event_nth(self.process_id, CANCEL_REQUESTED, 1)
         reason = event.payload.get("reason") if isinstance(event.payload, dict) else None
         self._cancel_requested = True
         self._cancel_reason = reason if isinstance(reason, str) else None
+        self._activity.hurry()
         scope.cancel(self._cancel_reason)
 
-    def _cancelled(self, raw: JsonValue) -> ProcessAwaitOutput:
-        return ProcessAwaitOutput.cancelled(
-            self._cancel_reason or "cancelled; no reason was given", raw
-        )
+    async def _end(
+        self,
+        definition: ProcessDefinition,
+        context: ProcessContext | None,
+        output: ProcessAwaitOutput,
+    ) -> None:
+        """Write the end, and give the lease back in the same transaction."""
+        # Worked out and not written yet: too good to lose to a cancellation.
+        with trio.move_on_after(_WRITE_SECONDS, shield=True):
+            if not isinstance(output, ProcessSuccess):
+                await self._cancel_children(() if context is None else context.children, output)
+            notes = await self._notes(definition, context)
+            request = terminal_event(self.process_id, output, notes)
+            await self._registry.complete_leased_process(self._lease(), request)
+            self._has_ended = True
+        if not self._has_ended:
+            raise StoreError(
+                f"the end of process {self.process_id!r} could not be written within "
+                f"{_WRITE_SECONDS:g} s"
+            )
 
-    async def _cancel_children(self, context: ProcessContext, output: ProcessAwaitOutput) -> None:
-        if output.tag == "success":
-            return
-        for child_id in context.children:
+    async def _cancel_children(
+        self, started_here: Iterable[str], output: ProcessAwaitOutput
+    ) -> None:
+        # The children's logs are not fenced by this lease, so it is looked at first.
+        await self._keeper.renew()
+        children = dict.fromkeys(started_here)
+        if self._is_rerun:
+            # What an earlier run started, this one may not have come to.
+            mine = ProcessCausalRef(process_id=self.process_id)
+            for record in await self._registry.list_processes(ProcessListFilter()):
+                if record.provenance.caused_by == mine:
+                    children[record.id] = None
+        for child_id in children:
             request = ProcessEventAppendRequest.cancel_requested(
                 child_id, f"its parent {self.process_id!r} ended as {output.terminal_state}"
             )
-            await self._env.registry.append_event(child_id, request)
+            await self._registry.append_event(child_id, request)
         self._env.poke()
 
     async def _notes(
-        self, definition: ProcessDefinition, context: ProcessContext
+        self, definition: ProcessDefinition, context: ProcessContext | None
     ) -> dict[str, JsonValue]:
         """What the terminal event says beside the output: signals that nobody waited for."""
+        consumed = {} if context is None else context.signals_consumed
         unconsumed: dict[str, JsonValue] = {}
         for event_type in definition.event_types:
             signal = signal_name_of(event_type.name)
             if signal is None:
                 continue
-            count = await self._env.registry.count_events_through(
+            count = await self._registry.count_events_through(
                 self.process_id, event_type.name, MAX_SEQUENCE
             )
-            left = count - context.signals_consumed.get(event_type.name, 0)
+            left = count - consumed.get(event_type.name, 0)
             if left > 0:
                 unconsumed[signal] = left
         if not unconsumed:
@@ -257,6 +285,20 @@ class ProcessRun:
         )
         return {"unconsumed_signals": unconsumed}
 
+    def _break_off(self, error: Exception, was_stopped: bool) -> None:
+        fault = _sole(error)
+        if was_stopped:
+            _logger.info("process %s raised while it was stopped: %r", self.process_id, fault)
+            return
+        self.fault = fault
+        _logger.warning(
+            "process %s broke off and will be driven again: %s",
+            self.process_id,
+            fault,
+            # A refusal says all there is to say; of a bug one wants to know where.
+            exc_info=None if isinstance(fault, EffectError) else error,
+        )
+
 
 def _input(record: ProcessRecord) -> FunctionInput:
     if not isinstance(record.input, FunctionInput):
@@ -264,23 +306,17 @@ def _input(record: ProcessRecord) -> FunctionInput:
     return record.input
 
 
-def _as_json(value: object) -> JsonValue:
-    try:
-        return copy_json(value)
-    except WireError:
-        return repr(value)
+def _sole(error: Exception) -> Exception:
+    """What a group holds, where that is one exception."""
+    if isinstance(error, ExceptionGroup):
+        group = cast("ExceptionGroup[Exception]", error)
+        return _sole(group.exceptions[0]) if len(group.exceptions) == 1 else group
+    return error
 
 
-def _failure(definition: ProcessDefinition, error: Exception) -> ProcessAwaitOutput:
-    code = error.code if isinstance(error, EffectError) else "process_failed"
-    message = error.message if isinstance(error, EffectError) else str(error)
-    if isinstance(error, WireError):
-        message = f"process {definition.name!r}: {message}"
+def _abandoned(definition: ProcessDefinition) -> ProcessAwaitOutput:
     return ProcessAwaitOutput.failure(
-        code,
-        message or type(error).__name__,
-        raw={
-            "exception": type(error).__name__,
-            "traceback": "".join(traceback.format_exception(error)),
-        },
+        "process_abandoned",
+        f"its owner is gone, and {definition.name!r} is {definition.rerun}: "
+        "no other owner may run it again",
     )

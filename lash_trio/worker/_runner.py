@@ -17,15 +17,19 @@ from ..model import (
     FunctionInput,
     PluginError,
     PluginReason,
-    ProcessLeaseCompletion,
     ProcessRecord,
     RerunDisposition,
 )
 from ._definitions import ProcessDefinitions
+from ._lease import LeaseKeeper, give_back
 from ._run import ProcessRun, RunEnvironment
-from ._slots import RunningSlots
+from ._slots import Activity, RunningSlots
 
 _logger = logging.getLogger("lash_trio.worker")
+
+_CLAIM_SECONDS = 5.0
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
 
 
 @attrs.frozen(kw_only=True)
@@ -54,13 +58,24 @@ class WorkerStatistics:
 
     Args:
         running: processes that hold a running slot.
-        parked: processes here whose tasks all wait.
+        queued: processes that could go on and wait for a slot.
+        parked: processes here whose tasks all wait for something else.
         left_alone: why rows that have not ended are not run here, by process id.
     """
 
     running: int
+    queued: int
     parked: int
     left_alone: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class _Pause:
+    """For how long a row is left alone whose run broke off."""
+
+    seconds: float
+    until: float
+    why: str
 
 
 class ProcessWorkRunner:
@@ -68,7 +83,11 @@ class ProcessWorkRunner:
 
     It looks at start, on :meth:`poke`, and every ``poll_seconds``: claims a row, looks
     again, runs the process in a task of its own, writes the end and gives the lease
-    back in one transaction.  One row that cannot be driven never stops the others.
+    back in one transaction.  One row that cannot be driven never stops the others: it
+    is left alone for a while, longer each time.
+
+    Rows get running slots in the order of their ids; processes that go on after a
+    wait queue with them, first come, first served.
 
     Args:
         registry: where the processes are.
@@ -97,15 +116,16 @@ class ProcessWorkRunner:
         self.owner_id = f"worker-{uuid.uuid4().hex[:12]}" if owner_id is None else owner_id
         self._slots = RunningSlots(self._options.max_running)
         self._runs: dict[str, ProcessRun] = {}
+        self._pauses: dict[str, _Pause] = {}
         self._left_alone: dict[str, str] = {}
         self._poked = trio.Event()
-        self._draining = trio.Event()
+        self._claiming = trio.CancelScope()
+        self._started = False
         self._stopped = trio.Event()
         self._environment = RunEnvironment(
             registry=registry,
             host=host,
             definitions=definitions,
-            slots=self._slots,
             clock=TrioClock() if clock is None else clock,
             cancel_grace_seconds=self._options.cancel_grace_seconds,
             poke=self.poke,
@@ -113,9 +133,14 @@ class ProcessWorkRunner:
 
     def statistics(self) -> WorkerStatistics:
         """What it is at now.  Not a checkpoint."""
-        parked = sum(run.is_parked for run in self._runs.values())
+        activities = [run.activity for run in self._runs.values()]
+        running = sum(activity.holds_slot for activity in activities)
+        parked = sum(activity.is_parked for activity in activities)
         return WorkerStatistics(
-            running=len(self._runs) - parked, parked=parked, left_alone=dict(self._left_alone)
+            running=running,
+            queued=len(activities) - running - parked,
+            parked=parked,
+            left_alone=dict(self._left_alone),
         )
 
     def poke(self) -> None:
@@ -126,17 +151,21 @@ class ProcessWorkRunner:
         """Work until :meth:`drain`, or until cancelled.
 
         Cancelled or drained, it stops its processes from outside: nothing is written
-        about them, their leases are given back, and they can be driven again.  A
-        worker runs once; make another to run again.
+        about them, their leases are given back, and they can be driven again.
+
+        Raises:
+            RuntimeError: it has run before; make another.
         """
+        if self._started:
+            raise RuntimeError(f"the worker {self.owner_id!r} has run before; make another")
+        self._started = True
         try:
             async with trio.open_nursery() as nursery:
-                renewing = trio.CancelScope()
-                nursery.start_soon(self._renew_leases, renewing)
                 task_status.started()
-                await self._work_until_drained(nursery)
-                await self._wait_for_running_work()
-                renewing.cancel("the worker has drained")
+                with self._claiming:
+                    await self._work(nursery)
+                with trio.move_on_after(self._options.drain_grace_seconds):
+                    await self._slots.wait_idle()
                 for run in self._runs.values():
                     run.stop("the worker drains")
         finally:
@@ -148,20 +177,15 @@ class ProcessWorkRunner:
         Parked processes are not waited for.  Returns when :meth:`run` has ended.
         Always a checkpoint.
         """
-        self._draining.set()
-        self.poke()
+        self._claiming.cancel("the worker drains")
         await self._stopped.wait()
 
-    async def _work_until_drained(self, runs: trio.Nursery) -> None:
-        while not self._draining.is_set():
+    async def _work(self, runs: trio.Nursery) -> None:
+        while True:
             self._poked = trio.Event()
             await self._sweep(runs)
             with trio.move_on_after(self._options.poll_seconds):
                 await self._poked.wait()
-
-    async def _wait_for_running_work(self) -> None:
-        with trio.move_on_after(self._options.drain_grace_seconds):
-            await self._slots.wait_idle()
 
     async def _sweep(self, runs: trio.Nursery) -> None:
         try:
@@ -170,81 +194,95 @@ class ProcessWorkRunner:
             _logger.warning("the registry could not list its processes: %s", error)
             return
         self._left_alone = {}
-        for record in records:
-            if self._draining.is_set() or not self._slots.are_free:
-                return
-            if record.id not in self._runs and self._can_run(record):
-                await self._claim(runs, record)
+        ids = {record.id for record in records}
+        self._pauses = {i: pause for i, pause in self._pauses.items() if i in ids}
+        # The slot comes first: a row is claimed only when it can run.
+        activity = Activity(self._slots)
+        try:
+            for record in records:
+                if not self._can_run(record):
+                    continue
+                # Claiming is shielded, so that this is where a drain ends it.
+                await trio.lowlevel.checkpoint()
+                if activity.is_parked:
+                    await activity.task_resumed()
+                run = await self._claim(record, activity)
+                if run is not None:
+                    self._runs[record.id] = run
+                    runs.start_soon(self._run, run, name=f"process {record.id}")
+                    activity = Activity(self._slots)
+        finally:
+            activity.end()
 
     def _can_run(self, record: ProcessRecord) -> bool:
+        if record.id in self._runs:
+            return False
+        why = self._hindrance(record)
+        if why is not None:
+            self._left_alone[record.id] = why
+        return why is None
+
+    def _hindrance(self, record: ProcessRecord) -> str | None:
+        """Why a row is not to be run here, or None."""
         match record.input:
             case FunctionInput(rerun=RerunDisposition.EXTERNAL):
-                return False
+                return "it is external: no worker runs it"
+            case FunctionInput(name=name) if name not in self._definitions:
+                return f"there is no definition {name!r} here"
             case FunctionInput(name=name, rerun=rerun):
-                if name not in self._definitions:
-                    why = f"there is no definition {name!r} here"
-                elif self._definitions.get(name).rerun is not rerun:
-                    here = self._definitions.get(name).rerun
-                    why = f"the row is {rerun}, the definition {name!r} here is {here}"
-                else:
-                    return True
-                self._left_alone[record.id] = why
-                return False
-            case _:
-                # Other inputs are somebody else's work.
-                return False
+                here = self._definitions.get(name).rerun
+                if here is not rerun:
+                    return f"the row is {rerun}, the definition {name!r} here is {here}"
+            case other:
+                return f"its input is {other.tag}, and this worker runs functions"
+        pause = self._pauses.get(record.id)
+        left = 0.0 if pause is None else pause.until - trio.current_time()
+        if pause is None or left <= 0:
+            return None
+        return f"its last run broke off ({pause.why}); it is tried again in {left:.1f} s"
 
-    async def _claim(self, runs: trio.Nursery, record: ProcessRecord) -> None:
-        try:
-            lease = await self._registry.claim_process_lease(
-                record.id, self.owner_id, self._options.lease_ttl_ms
-            )
-        except PluginError as error:
-            if error.reason not in (PluginReason.LEASE_HELD, PluginReason.PROCESS_TERMINAL):
-                _logger.warning("process %s could not be claimed: %s", record.id, error)
+    async def _claim(self, record: ProcessRecord, activity: Activity) -> ProcessRun | None:
+        """Become the owner of a row, and look again; None where that cannot be."""
+        asked_at = trio.current_time()
+        ttl_ms = self._options.lease_ttl_ms
+        # Not to be cut off between the two, which would leave a lease that nobody holds.
+        with trio.move_on_after(_CLAIM_SECONDS, shield=True):
+            try:
+                lease = await self._registry.claim_process_lease(record.id, self.owner_id, ttl_ms)
+            except Exception as error:  # noqa: BLE001
+                # Whatever is wrong with this row, the others are driven.
+                self._note_unclaimed(record, error)
+                return None
+            # The row may be another one since it was listed; what counts is what it
+            # is under the lease.
+            try:
+                current = await self._registry.get_process(record.id)
+            except Exception as error:  # noqa: BLE001
+                # The same.
+                self._note_unclaimed(record, error)
+                current = None
+            if current is not None:
+                keeper = LeaseKeeper(self._registry, lease, ttl_ms, asked_at)
+                return ProcessRun(self._environment, current, keeper, activity)
+            await give_back(self._registry, lease)
+        return None
+
+    def _note_unclaimed(self, record: ProcessRecord, error: Exception) -> None:
+        if isinstance(error, PluginError) and error.reason == PluginReason.PROCESS_TERMINAL:
             return
-        except EffectError as error:
+        self._left_alone[record.id] = f"it could not be claimed: {error}"
+        if not (isinstance(error, PluginError) and error.reason == PluginReason.LEASE_HELD):
             _logger.warning("process %s could not be claimed: %s", record.id, error)
-            return
-        # The row may be another one since it was listed; what counts is what it is
-        # under the lease.
-        try:
-            current = await self._registry.get_process(record.id)
-        except BaseException:
-            with trio.move_on_after(1, shield=True):
-                await self._registry.complete_process_lease(ProcessLeaseCompletion.of(lease))
-            raise
-        if current is not None:
-            self._slots.take_now()
-            run = ProcessRun(self._environment, current, lease)
-            self._runs[record.id] = run
-            runs.start_soon(self._run, run, name=f"process {record.id}")
 
     async def _run(self, run: ProcessRun) -> None:
         try:
             await run.run()
         finally:
             del self._runs[run.process_id]
-            # Its slot is free, and what it left behind may be driven at once.
-            self.poke()
-
-    async def _renew_leases(self, renewing: trio.CancelScope) -> None:
-        with renewing:
-            while True:
-                await trio.sleep(self._options.lease_ttl_ms / 3000)
-                for run in list(self._runs.values()):
-                    await self._renew(run)
-
-    async def _renew(self, run: ProcessRun) -> None:
-        try:
-            run.lease = await self._registry.renew_process_lease(
-                run.lease, self._options.lease_ttl_ms
+        last = self._pauses.pop(run.process_id, None)
+        if run.fault is not None:
+            seconds = _FIRST_PAUSE_SECONDS if last is None else 2 * last.seconds
+            seconds = min(seconds, _LONGEST_PAUSE_SECONDS)
+            self._pauses[run.process_id] = _Pause(
+                seconds=seconds, until=trio.current_time() + seconds, why=str(run.fault)
             )
-        except PluginError as error:
-            if self._runs.get(run.process_id) is run:
-                _logger.warning("process %s is stopped here: %s", run.process_id, error)
-                run.lose_lease()
-        except EffectError as error:
-            # The store may be back before the lease expires; if not, the next
-            # renewal finds the lease lost.
-            _logger.warning("the lease of process %s was not renewed: %s", run.process_id, error)

@@ -83,9 +83,10 @@ class Runtime(AbstractAsyncContextManager["Runtime"]):
         self.worker = ProcessWorkRunner(
             parts.registry, parts.host, definitions, parts.worker, owner_id=parts.owner_id
         )
-        self._nursery_manager = trio.open_nursery()
 
     async def __aenter__(self) -> Runtime:
+        # Strict: what leaves it is a group then, whatever trio.run() was told.
+        self._nursery_manager = trio.open_nursery(strict_exception_groups=True)
         self._nursery = await self._nursery_manager.__aenter__()
         self._nursery.start_soon(self.worker.run, name="lash_trio worker")
         return self
@@ -95,17 +96,29 @@ class Runtime(AbstractAsyncContextManager["Runtime"]):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        if exc is not None:
-            self._nursery.cancel_scope.cancel("the block of the runtime was left by an exception")
-        else:
+    ) -> bool:
+        # Only a worker that crashed has cancelled the nursery by now; the block's
+        # cancellation is the nursery's own then, and has to end there.
+        has_crashed = self._nursery.cancel_scope.cancel_called
+        if exc is None:
             self._nursery.start_soon(self.worker.drain, name="lash_trio drain")
+        else:
+            self._nursery.cancel_scope.cancel("the block of the runtime was left by an exception")
+        # Otherwise it is not shown the block's exception: it would wrap it.
+        shown = exc if has_crashed else None
         try:
-            # The nursery is not shown the block's exception: it would wrap it.
-            await self._nursery_manager.__aexit__(None, None, None)
-        except trio.Cancelled:
-            if exc is None or isinstance(exc, trio.Cancelled):
-                raise
+            await self._nursery_manager.__aexit__(
+                None if shown is None else type(shown), shown, None
+            )
+        except BaseExceptionGroup as group:
+            faults = group.split(trio.Cancelled)[1]
+            if exc is not None and faults is None:
+                # The worker was stopped and that is all: the block's own exception goes on.
+                return False
+            if exc is not None and shown is None:
+                raise BaseExceptionGroup(group.message, [exc, group]) from None
+            raise
+        return False
 
     async def start(
         self,
@@ -150,9 +163,7 @@ class Runtime(AbstractAsyncContextManager["Runtime"]):
 
     async def list(self, filter: ProcessListFilter | None = None) -> list[ProcessRecord]:
         """The processes that pass a filter, ordered by id; those that run where None."""
-        return await self.registry.list_processes(
-            ProcessListFilter() if filter is None else filter
-        )
+        return await self.registry.list_processes(ProcessListFilter() if filter is None else filter)
 
 
 class ProcessHandle:
@@ -225,7 +236,7 @@ class ProcessHandle:
         return await request_process_cancel(self._registry, self.id, reason)
 
     def events(self, after_sequence: int = 0) -> ProcessEventStream:
-        """Its events from a number on, as they come, up to the one that ends it."""
+        """Its events after a number, as they come, up to the one that ends it."""
         return ProcessEventStream(self._registry, self.id, after_sequence)
 
 
@@ -236,15 +247,25 @@ class ProcessEventStream:
         self._registry = registry
         self._process_id = process_id
         self._after_sequence = after_sequence
-        self._ended = False
+        self._end_is_ahead: bool | None = None
 
     def __aiter__(self) -> ProcessEventStream:
         return self
 
     async def __anext__(self) -> ProcessEvent:
-        if self._ended:
+        if self._end_is_ahead is None:
+            self._end_is_ahead = await self._is_end_ahead()
+        if not self._end_is_ahead:
             raise StopAsyncIteration
         event = await self._registry.wait_next_event(self._process_id, self._after_sequence)
         self._after_sequence = event.sequence
-        self._ended = event.semantics.terminal is not None
+        self._end_is_ahead = event.semantics.terminal is None
         return event
+
+    async def _is_end_ahead(self) -> bool:
+        """Whether the terminal event is still to come, after where the stream begins."""
+        record = await self._registry.get_process(self._process_id)
+        if record is None or not record.is_terminal:
+            return True
+        rest = await self._registry.events_after(self._process_id, self._after_sequence)
+        return any(event.semantics.terminal is not None for event in rest)

@@ -1,16 +1,23 @@
 """Running slots: how many processes run at once.
 
 A process holds a slot while at least one of its tasks does something; one whose
-tasks all wait (for a time, an event, a process, each other) holds none.
+tasks all wait (for a time, an event, a process, each other) holds none.  What it
+does without a slot is to wait for one, or to unwind, which waits for nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TypeAlias
+
 import trio
+
+Grant: TypeAlias = Callable[[], None]
 
 
 class RunningSlots:
-    """The slots of a worker.
+    """The slots of a worker; first come, first served.
 
     Args:
         limit: how many processes may run at once.
@@ -19,31 +26,37 @@ class RunningSlots:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._taken = 0
-        self._waiting = trio.lowlevel.ParkingLot()
+        self._queue: dict[Grant, None] = {}
         self._idle = trio.Event()
         self._idle.set()
 
     @property
     def taken(self) -> int:
-        """How many are taken; more than the limit while cancelled processes unwind."""
+        """How many are taken; more than the limit while processes unwind."""
         return self._taken
 
     @property
-    def are_free(self) -> bool:
-        """Whether a process could begin to run now."""
-        return self._taken < self._limit and not self._waiting
+    def queued(self) -> int:
+        """How many processes wait for one."""
+        return len(self._queue)
 
     async def wait_idle(self) -> None:
-        """Wait until no slot is taken."""
+        """Wait until no slot is taken.  Always a checkpoint."""
         await self._idle.wait()
+        while self._taken:
+            await self._idle.wait()
 
-    async def take(self) -> None:
-        """Wait for a slot and take it; first come, first served."""
-        if not self.are_free:
-            await self._waiting.park()
-            # The slot was handed over by give_back, which left it taken.
-            return
-        self.take_now()
+    def ask(self, grant: Grant) -> None:
+        """Take a slot for somebody: ``grant`` is called when it is theirs, maybe at once."""
+        if self._taken < self._limit:
+            self.take_now()
+            grant()
+        else:
+            self._queue[grant] = None
+
+    def withdraw(self, grant: Grant) -> None:
+        """Take somebody out of the queue."""
+        del self._queue[grant]
 
     def take_now(self) -> None:
         """Take a slot whether there is one or not: unwinding does not wait."""
@@ -52,31 +65,48 @@ class RunningSlots:
             self._idle = trio.Event()
 
     def give_back(self) -> None:
-        """Give a slot back."""
-        if self._waiting and self._taken <= self._limit:
-            self._waiting.unpark()
+        """Give a slot back; it goes to the first in the queue."""
+        if self._queue and self._taken <= self._limit:
+            grant = next(iter(self._queue))
+            del self._queue[grant]
+            grant()
             return
         self._taken -= 1
         if self._taken == 0:
             self._idle.set()
 
 
+class _Place(Enum):
+    OUTSIDE = auto()
+    QUEUED = auto()
+    HELD = auto()
+
+
 class Activity:
-    """Which tasks of one process are active, and so whether it holds a slot.
+    """Which tasks of one process are active, and so whether it needs a slot.
+
+    It begins without a task; :meth:`task_resumed` makes the first one active.
 
     Args:
-        slots: the worker's.  The process has taken one, for its first task.
+        slots: the worker's.
     """
 
     def __init__(self, slots: RunningSlots) -> None:
         self._slots = slots
-        self._active = 1
-        self._resuming = trio.Lock()
+        self._active = 0
+        self._place = _Place.OUTSIDE
+        self._granted = trio.Event()
+        self._hurries = False
 
     @property
     def is_parked(self) -> bool:
-        """Whether all tasks wait."""
+        """Whether all tasks wait for something else than a slot."""
         return self._active == 0
+
+    @property
+    def holds_slot(self) -> bool:
+        """Whether the process has a running slot."""
+        return self._place is _Place.HELD
 
     def task_started(self) -> None:
         """A task began; another one, active, has started it."""
@@ -86,27 +116,65 @@ class Activity:
         """A task ended or waits."""
         self._active -= 1
         if self._active == 0:
-            self._slots.give_back()
+            self._leave()
 
     async def task_resumed(self) -> None:
         """A task has what it waited for; wait for a slot if the process has none.
 
         Where the wait for the slot is cancelled the task counts as active all the
         same, since its unwinding cannot wait.
+
+        A checkpoint only where it waits.
         """
-        try:
-            async with self._resuming:
-                if self._active == 0:
-                    await self._slots.take()
-                    self._active += 1
-                    return
-        except trio.Cancelled:
-            self.task_unwinds()
-            raise
         self._active += 1
+        if self._place is _Place.OUTSIDE:
+            self._ask()
+        if self._place is _Place.QUEUED:
+            try:
+                await self._granted.wait()
+            except trio.Cancelled:
+                self._insist()
+                raise
 
     def task_unwinds(self) -> None:
         """A wait was cut short by an exception: the task is active, slot or not."""
-        if self._active == 0:
-            self._slots.take_now()
         self._active += 1
+        self._insist()
+
+    def hurry(self) -> None:
+        """Queue for no slot from now on: the process was asked to end."""
+        self._hurries = True
+        if self._place is _Place.QUEUED:
+            self._insist()
+
+    def end(self) -> None:
+        """No task is left."""
+        self._active = 0
+        self._leave()
+
+    def _ask(self) -> None:
+        if self._hurries:
+            self._insist()
+            return
+        self._place = _Place.QUEUED
+        self._granted = trio.Event()
+        self._slots.ask(self._grant)
+
+    def _grant(self) -> None:
+        self._place = _Place.HELD
+        self._granted.set()
+
+    def _insist(self) -> None:
+        """Have a slot now, whether there is one or not."""
+        if self._place is _Place.QUEUED:
+            self._slots.withdraw(self._grant)
+        if self._place is not _Place.HELD:
+            self._slots.take_now()
+            self._grant()
+
+    def _leave(self) -> None:
+        place, self._place = self._place, _Place.OUTSIDE
+        if place is _Place.HELD:
+            self._slots.give_back()
+        elif place is _Place.QUEUED:
+            self._slots.withdraw(self._grant)

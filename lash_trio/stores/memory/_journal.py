@@ -45,6 +45,10 @@ class MemoryEffectJournal(EffectJournal):
             if self._owners.get(key) is opened:
                 del self._owners[key]
 
+    def recorded(self, scope: EffectScope) -> Mapping[str, JournalEntry]:
+        """What is recorded of a scope, by replay key.  Not a checkpoint."""
+        return dict(self._scopes.get((scope.tag, scope.id, scope.session_id), {}))
+
     def break_leases(self) -> None:
         """Take all open scopes away from their owners, as if their leases had expired."""
         for opened in self._owners.values():

@@ -1,0 +1,120 @@
+"""The simulator: many tasks, workers and processes against one store, under faults.
+
+``python -m lash_trio.testing.simulate --seeds 1000`` runs a thousand worlds.  Each
+has virtual time, an order of tasks that its seed decides, and faults that it
+draws: calls that are refused, answers that are lost, workers that are killed, and
+workers that stall for longer than their leases last.  First it is checked that
+nothing wrong happens; then the faults stop, and everything runnable must finish.
+
+A seed that fails prints one command that replays it to the same trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from ..abc import ProcessRegistry
+from ..stores.memory import MemoryProcessRegistry
+from ._schedule import run_seeded
+from ._simulate._world import Violation as Violation, World, WorldOptions as WorldOptions
+
+
+@attrs.frozen(kw_only=True)
+class SimulationResult:
+    """What came of one seed.
+
+    Args:
+        seed: which.
+        trace: what happened, a line each, with the virtual time in seconds.
+        violation: which part of the promise was broken, or None.
+    """
+
+    seed: int
+    trace: tuple[str, ...]
+    violation: str | None = None
+
+
+def simulate(
+    seed: int,
+    open_registry: Callable[[], ProcessRegistry] = MemoryProcessRegistry,
+    options: WorldOptions | None = None,
+) -> SimulationResult:
+    """Run one seed; the same seed gives the same trace, also in another program.
+
+    Args:
+        seed: decides all that is left to chance.
+        open_registry: makes the store, inside of trio.
+        options: how large the world is.
+    """
+    trace: list[str] = []
+
+    async def main() -> None:
+        world = World(seed, open_registry(), WorldOptions() if options is None else options)
+        try:
+            await world.run()
+        finally:
+            trace.extend(world.trace)
+
+    violation = None
+    try:
+        run_seeded(main, seed=seed)
+    except Violation as broken:
+        violation = str(broken)
+    except BaseExceptionGroup as group:
+        violations, others = group.split(Violation)
+        if others is not None or violations is None:
+            raise
+        violation = str(violations)
+    return SimulationResult(seed=seed, trace=tuple(trace), violation=violation)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line.
+
+    Args:
+        arguments: as of the command; those of this program where None.
+
+    Returns:
+        The exit status: 0 where every seed kept the promise, else 1.
+    """
+    parser = argparse.ArgumentParser(prog="python -m lash_trio.testing.simulate")
+    parser.add_argument("--seeds", type=int, default=100, metavar="N", help="run seeds 0 to N-1")
+    parser.add_argument("--seed", type=int, help="run this one seed")
+    parser.add_argument("--trace", action="store_true", help="print what happened")
+    parser.add_argument(
+        "--registry", metavar="MODULE:FACTORY", help="the store to simulate; in memory if absent"
+    )
+    options = parser.parse_args(arguments)
+    open_registry = _registry_factory(options.registry)
+    # What is planted is logged a thousand times, and means nothing.
+    logging.getLogger("lash_trio").setLevel(logging.CRITICAL)
+    seeds = range(options.seeds) if options.seed is None else [options.seed]
+    for seed in seeds:
+        result = simulate(seed, open_registry)
+        if options.trace:
+            print("\n".join(result.trace))
+        if result.violation is not None:
+            again = f" --registry {options.registry}" if options.registry else ""
+            print(f"seed {seed} broke the promise: {result.violation}")
+            print(f"python -m lash_trio.testing.simulate --seed {seed} --trace{again}")
+            return 1
+    print(f"{len(seeds)} seeds kept the promise")
+    return 0
+
+
+def _registry_factory(name: str | None) -> Callable[[], ProcessRegistry]:
+    if name is None:
+        return MemoryProcessRegistry
+    module, _, attribute = name.partition(":")
+    factory: Callable[[], ProcessRegistry] = getattr(importlib.import_module(module), attribute)
+    return factory
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""How a process ended, from what its function did."""
+
+from __future__ import annotations
+
+import traceback
+from typing import cast
+
+from ..model import (
+    EffectError,
+    EffectErrorCode,
+    JsonValue,
+    ProcessAwaitOutput,
+    WireError,
+    copy_json,
+)
+
+_BREAKS_OFF = frozenset(
+    {
+        # Somebody else owns the process, or its scope.
+        EffectErrorCode.SCOPE_LEASE_LOST,
+        EffectErrorCode.SCOPE_LEASE_HELD,
+        # A store or registry did not answer; it may the next time.
+        EffectErrorCode.RUNTIME_STORE,
+        EffectErrorCode.PROCESS_TASK_JOIN,
+        # The code is not the one that was recorded; the right one may come back.
+        EffectErrorCode.REPLAY_MISMATCH,
+        EffectErrorCode.REPLAY_MISSING,
+    }
+)
+
+
+def breaks_off(error: BaseException) -> bool:
+    """Whether an exception, or one in a group, means that a run stops without an end.
+
+    Nothing is written then, and the process is driven again later.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return any(breaks_off(inner) for inner in group.exceptions)
+    return isinstance(error, EffectError) and error.code in _BREAKS_OFF
+
+
+def failure_output(definition_name: str, error: Exception) -> ProcessAwaitOutput:
+    """The end of a process whose function raised.
+
+    Returns:
+        A failure with the code of an :class:`~lash_trio.EffectError`, else
+        ``process_failed``; its ``raw`` has the class of the exception and the
+        traceback.
+    """
+    code = "process_failed"
+    message = _text_of(error)
+    if isinstance(error, EffectError):
+        code, message = error.code, error.message
+    if isinstance(error, WireError):
+        message = f"process {definition_name!r}: {message}"
+    return ProcessAwaitOutput.failure(
+        code,
+        _printable(message) or type(error).__name__,
+        raw={
+            "exception": type(error).__name__,
+            "traceback": _printable("".join(traceback.format_exception(error))),
+        },
+    )
+
+
+def cancelled_output(reason: str | None, raw: JsonValue = None) -> ProcessAwaitOutput:
+    """The end of a process that was cancelled by request, for a reason if there was one.
+
+    Args:
+        reason: from the request.
+        raw: what the function made of it.
+    """
+    return ProcessAwaitOutput.cancelled(reason or "cancelled; no reason was given", raw)
+
+
+def as_json(value: object) -> JsonValue:
+    """What a cancelled function returned, as far as it is JSON."""
+    try:
+        return copy_json(value)
+    except WireError:
+        return f"a {type(value).__name__} that is no JSON"
+
+
+def error_text(error: Exception) -> str:
+    """An exception in one line."""
+    return _printable(f"{type(error).__name__}: {_text_of(error)}")
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001
+        # An author's class may fail at this; the process must end all the same.
+        return "an exception that has no text"
+
+
+def _printable(text: str) -> str:
+    """Text that is valid Unicode, as JSON must be; file names need not be."""
+    return text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,127 @@
+"""The simulator finds what is planted, and replays it to the same trace."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+from lash_trio import MemoryProcessRegistry, ProcessEventAppendRequest, ProcessEventAppendResult
+from lash_trio.abc import ProcessRegistry
+from lash_trio.model import ProcessLease
+from lash_trio.testing.simulate import WorldOptions, main, simulate
+
+
+class IgnoresReplayKeys(MemoryProcessRegistry):
+    """Appends again what it has under a replay key."""
+
+    async def append_event(
+        self,
+        process_id: str,
+        request: ProcessEventAppendRequest,
+        fence: ProcessLease | None = None,
+    ) -> ProcessEventAppendResult:
+        record = await self.get_process(process_id)
+        assert record is not None
+        events = await self.events_after(process_id, 0)
+        key = None if request.replay is None else request.replay.key
+        if any(event.replay is not None and event.replay.key == key for event in events):
+            request = attrs.evolve(request, replay=None)
+        return await super().append_event(process_id, request, fence)
+
+
+class LosesAnAppend(MemoryProcessRegistry):
+    """Acknowledges the second payment and forgets it."""
+
+    async def append_event(
+        self,
+        process_id: str,
+        request: ProcessEventAppendRequest,
+        fence: ProcessLease | None = None,
+    ) -> ProcessEventAppendResult:
+        if request.replay is not None and request.replay.key == "payment-1":
+            (event, *_) = await self.events_after(process_id, 0)
+            return ProcessEventAppendResult(event=event)
+        return await super().append_event(process_id, request, fence)
+
+
+PLANTED: dict[str, type[ProcessRegistry]] = {
+    "IgnoresReplayKeys": IgnoresReplayKeys,
+    "LosesAnAppend": LosesAnAppend,
+}
+
+
+def first_red(registry: type[ProcessRegistry]) -> int:
+    for seed in range(40):
+        if simulate(seed, registry).violation is not None:
+            return seed
+    raise AssertionError(f"{registry.__name__} was not found out by 40 seeds")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_library_keeps_its_promise(seed: int) -> None:
+    result = simulate(seed)
+    assert result.violation is None, "\n".join([*result.trace, str(result.violation)])
+    assert any("the faults stop" in line for line in result.trace)
+    assert any("was killed" in line for line in result.trace) or seed
+
+
+def test_faults_happen() -> None:
+    lines = [line for seed in range(6) for line in simulate(seed).trace]
+    for what in ("is refused", "is lost", "stalls", "was killed"):
+        assert any(what in line for line in lines), f"no seed saw that something {what}"
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    assert simulate(3).trace == simulate(3).trace
+    assert simulate(3).trace != simulate(4).trace
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_found_and_replayed(name: str) -> None:
+    seed = first_red(PLANTED[name])
+    first, again = (simulate(seed, PLANTED[name]) for _ in range(2))
+    assert first == again
+    assert first.violation is not None
+
+
+def run_command(arguments: list[str], hash_seed: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lash_trio.testing.simulate", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parent)},
+        timeout=120,
+    )
+
+
+def test_the_command_replays_a_seed_byte_for_byte() -> None:
+    planted = ["--registry", "test_simulate:IgnoresReplayKeys"]
+    red = run_command(["--seeds", "40", *planted], "1")
+    assert red.returncode == 1, red.stderr
+    command = red.stdout.splitlines()[-1]
+    assert command.startswith("python -m lash_trio.testing.simulate --seed ")
+    replays = [run_command(shlex.split(command)[3:], hash_seed) for hash_seed in ("1", "2")]
+    assert replays[0].returncode == 1
+    assert replays[0].stdout == replays[1].stdout
+    assert red.stdout.splitlines()[0] in replays[0].stdout, "the same violation"
+    assert len(replays[0].stdout.splitlines()) > 20, "with a trace"
+
+
+def test_the_command_is_green_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "3"]) == 0
+    assert capsys.readouterr().out == "3 seeds kept the promise\n"
+    assert main(["--seed", "2", "--trace"]) == 0
+    assert "worker-0 starts" in capsys.readouterr().out
+
+
+def test_a_world_may_be_larger() -> None:
+    result = simulate(1, options=WorldOptions(orders=6, workers=3))
+    assert result.violation is None
+    assert any(line.endswith("worker-2 starts") for line in result.trace)
