@@ -21,7 +21,9 @@ class SystemClock:
 
 # When trio's clock was zero, in milliseconds since the epoch: one answer for all
 # clocks of a run, since they would disagree once virtual time has passed.
-_ZERO_MS = trio.lowlevel.RunVar[float]("lash_trio_zero_ms")
+# Whole milliseconds, so that under a mock clock times differ by the same number
+# in every run.
+_ZERO_MS = trio.lowlevel.RunVar[int]("lash_trio_zero_ms")
 
 
 class TrioClock:
@@ -34,7 +36,7 @@ class TrioClock:
 
     def __init__(self) -> None:
         self._clock: trio.abc.Clock | None = None
-        self._offset_ms = 0.0
+        self._offset_ms = 0
         self._last_ms = 0
 
     def now_ms(self) -> int:
@@ -45,7 +47,7 @@ class TrioClock:
             # Clocks of different runs count from different beginnings.
             self._clock = clock
             now_ms = max(time.time() * 1000, self._last_ms)
-            self._offset_ms = _ZERO_MS.get(now_ms - elapsed_ms)
+            self._offset_ms = _ZERO_MS.get(round(now_ms - elapsed_ms))
             _ZERO_MS.set(self._offset_ms)
-        self._last_ms = max(self._last_ms, int(self._offset_ms + elapsed_ms))
+        self._last_ms = max(self._last_ms, self._offset_ms + int(elapsed_ms))
         return self._last_ms

@@ -143,10 +143,10 @@ class ScopedEffectController(ScopedEffects):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         # Ends the effects, then closes the controller.
         exits, self._exits = self._exits, AsyncExitStack()
-        return exits is not None and bool(await exits.__aexit__(exc_type, exc, traceback))
+        return None if exits is None else await exits.__aexit__(exc_type, exc, traceback)
 
     async def execute_effect(
         self, envelope: EffectEnvelope, local_executor: LocalExecution

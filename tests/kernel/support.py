@@ -119,3 +119,8 @@ async def code_of(awaitable: Awaitable[object]) -> str:
 async def forever() -> JsonValue:
     await trio.sleep_forever()
     raise AssertionError("unreachable")
+
+
+async def answer() -> JsonValue:
+    await trio.lowlevel.checkpoint()
+    return 42

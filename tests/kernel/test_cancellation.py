@@ -32,6 +32,7 @@ from tests.kernel.support import (
     Registry,
     await_ready,
     call,
+    forever,
     process,
     ready,
     sleep,
@@ -389,3 +390,86 @@ async def test_cancellation(case: Case, registry: Registry, mock_clock: MockCloc
     begins = case.moment not in (Moment.BEFORE, Moment.ASKED)
     assert world.controller.seen == (["k1"] if begins else [])
     assert registry.statistics().tasks_waiting == 0
+
+
+class UnwindingWorld(World):
+    """The effect takes its time to unwind, and the second way comes meanwhile."""
+
+    def __init__(self, case: Case, registry: Registry, clock: MockClock) -> None:
+        super().__init__(case, registry, clock)
+        self.release = trio.Event()
+
+    async def wait_for_gate(self) -> JsonValue:
+        try:
+            return await super().wait_for_gate()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.release.wait()
+
+    def act(self) -> None:
+        pass
+
+    async def conduct(self) -> None:
+        for way in self.case.ways:
+            await wait_all_tasks_blocked()
+            self.cancel(way)
+        await wait_all_tasks_blocked()
+        assert self.ending is None
+        assert self.handle is None or not self.handle.done
+        self.release.set()
+        await wait_all_tasks_blocked()
+
+
+def unwinding_cases() -> Iterator[Case]:
+    for form in (Form.START, Form.EXECUTE):
+        for first, second in itertools.permutations(WAYS[form], 2):
+            if second is Way.LEAVE and first not in REQUESTED:
+                continue  # the block has been left already
+            yield Case(form, EffectKind.DURABLE_STEP, Moment.RUNNING, (first, second))
+
+
+@pytest.mark.parametrize("case", tuple(unwinding_cases()), ids=str)
+async def test_the_rule_holds_to_the_end_of_unwinding(
+    case: Case, registry: Registry, mock_clock: MockClock
+) -> None:
+    world = UnwindingWorld(case, registry, mock_clock)
+    ending = await world.run()
+    if isinstance(ending, EffectError):
+        assert ending.code == expected(case)
+        assert ending.code != CODES[case.kind] or first_reason(case) in ending.message
+    else:
+        assert ending == expected(case)
+    assert world.controller.recorded == []
+
+
+async def test_cancelled_passes_through_untouched() -> None:
+    seen: list[trio.Cancelled] = []
+
+    async def effect() -> JsonValue:
+        try:
+            return await forever()
+        except trio.Cancelled as cancelled:
+            seen.append(cancelled)
+            raise
+
+    with trio.CancelScope() as outer:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cancel_when_blocked, outer)
+            try:
+                async with InlineEffectHost().scoped(TURN) as scope:
+                    try:
+                        await scope.execute_effect(*call(effect))
+                    except trio.Cancelled as cancelled:
+                        seen.append(cancelled)
+                        raise
+            except trio.Cancelled as cancelled:
+                seen.append(cancelled)
+                raise
+    assert outer.cancelled_caught
+    in_the_effect, at_the_caller, behind_the_block = seen
+    assert in_the_effect is at_the_caller is behind_the_block
+
+
+async def cancel_when_blocked(cancel_scope: trio.CancelScope) -> None:
+    await wait_all_tasks_blocked()
+    cancel_scope.cancel()
