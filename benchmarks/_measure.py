@@ -83,16 +83,25 @@ class Comparison:
     ours: Figures
 
     @property
+    def ratios(self) -> list[float]:
+        """Ours to the baseline, round by round."""
+        pairs = zip(self.ours.rounds, self.baseline.rounds, strict=True)
+        return [ours / baseline for ours, baseline in pairs]
+
+    @property
     def ratio(self) -> float:
-        """Ours to the baseline, by their medians."""
-        return self.ours.median / self.baseline.median
+        """The median of the rounds' ratios.
+
+        The two sides of a round were measured within milliseconds, at one speed of the
+        machine.  The ratio of both medians over all rounds would be off whenever the
+        speed changes halfway.
+        """
+        return statistics.median(self.ratios)
 
     @property
     def ratio_quartiles(self) -> tuple[float, float]:
         """Between which ratios the middle half of the rounds lies."""
-        pairs = zip(self.ours.rounds, self.baseline.rounds, strict=True)
-        ratios = [ours / baseline for ours, baseline in pairs]
-        return percentile(ratios, 25), percentile(ratios, 75)
+        return percentile(self.ratios, 25), percentile(self.ratios, 75)
 
 
 def compare(baseline: Side, ours: Side, plans: Sequence[Plan]) -> list[Comparison]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import pkgutil
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, TypeVarTuple, get_origin
 
+from docutils import nodes
+from docutils.parsers.rst import Directive
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.inspect import TypeAliasForwardRef
 
 import lash_trio
+from lash_trio.testing import conformance
 
 if TYPE_CHECKING:
-    from docutils import nodes
     from sphinx.addnodes import pending_xref
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
@@ -56,11 +59,24 @@ nitpicky = True
 # Names of other projects: their inventories would need the network. Names of
 # this one are never ignored.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(trio|trio_util|attrs?|cattrs|click|hypothesis|jsonschema|rich)(\..*)?"),
+    (r"py:.*", r"(apsw|trio|trio_util|attrs?|cattrs|click|hypothesis|jsonschema|rich)(\..*)?"),
     (r"py:.*", r"(abc|asyncio|builtins|collections|contextlib|dataclasses)\..*"),
     (r"py:.*", r"(datetime|enum|functools|json|logging|os|pathlib|random|sqlite3)\..*"),
     (r"py:.*", r"(subprocess|threading|types|typing|typing_extensions|uuid)\..*"),
 ]
+
+
+# Classes whose objects the library makes and hands out: their constructors take its
+# private parts, so the reference does not show them.
+MADE_BY_THE_LIBRARY = {
+    "ContextParts",
+    "EffectNursery",
+    "EffectNurseryManager",
+    "LocalExecutor",
+    "ProcessNursery",
+    "ProcessNurseryManager",
+    "StartedEffect",
+}
 
 
 def load_modules() -> list[ModuleType]:
@@ -148,6 +164,9 @@ def find_candidates(target: str) -> list[str]:
     # under a public module other than the one that documents it.
     if not owner or owner in FACES:
         found |= {f"{face}.{last}" for face in FACES}
+    # A member of a class, without its module.
+    if owner and "." not in owner:
+        found |= {f"{face}.{target}" for face in FACES}
     return sorted(found, key=lambda name: (len(name), name))
 
 
@@ -161,6 +180,31 @@ def is_type_variable(target: str) -> bool:
     )
 
 
+class ConformanceRules(Directive):
+    """``.. conformance-rules:: REGISTRY_CHECKS``: the rules that a tuple of checks holds."""
+
+    required_arguments = 1
+    has_content = False
+
+    def run(self) -> list[nodes.Node]:
+        checks = getattr(conformance, self.arguments[0])
+        rules = nodes.definition_list()
+        for check in checks:
+            text = " ".join((inspect.getdoc(check) or "").split()).replace("``", "")
+            rules += nodes.definition_list_item(
+                "",
+                nodes.term("", "", nodes.literal(text=check.__name__)),
+                nodes.definition("", nodes.paragraph(text=text)),
+            )
+        return [rules]
+
+
+def hide_constructor(app: Sphinx, what: str, name: str, *_: object) -> tuple[str, None] | None:
+    """Leaves the parameters away of a class that is not for users to make."""
+    is_ours = what == "class" and name.rpartition(".")[2] in MADE_BY_THE_LIBRARY
+    return ("", None) if is_ours else None
+
+
 def fix_docstring(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
@@ -171,6 +215,12 @@ def fix_docstring(
         # Napoleon takes the words before a colon in the first line for a type:
         # let the first line be an empty comment.
         lines[:0] = ["..", ""]
+    for number, line in enumerate(lines[:-1]):
+        if line.strip() in ("Returns:", "Yields:"):
+            # The same here: a colon in front of the words is an empty type.
+            words = lines[number + 1].lstrip()
+            indent = lines[number + 1][: -len(words)]
+            lines[number + 1] = f"{indent}: {words}"
 
 
 def find_data_docstring(name: str, obj: object) -> list[str]:
@@ -194,5 +244,7 @@ TypeAliasForwardRef.__repr__ = lambda self: self.name  # type: ignore[method-ass
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.add_directive("conformance-rules", ConformanceRules)
     app.connect("missing-reference", resolve_public_name)
     app.connect("autodoc-process-docstring", fix_docstring, priority=400)
+    app.connect("autodoc-process-signature", hide_constructor)

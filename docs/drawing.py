@@ -32,9 +32,9 @@ HEAD = (
 )
 
 STATE_SIZE = (136.0, 44.0)
-TEXT_PX = 14
-LABEL_PX = 12.5
-LINE_HEIGHT = 17.0
+TEXT_PX = 15
+LABEL_PX = 13.5
+LINE_HEIGHT = 18.0
 # Letters of a monospaced font are this wide; textLength makes them so.
 ADVANCE = 0.6
 LOOP_REACH = 44.0
@@ -93,15 +93,6 @@ class Rect:
             and other.x < self.x + self.width + margin
             and self.y < other.y + other.height + margin
             and other.y < self.y + self.height + margin
-        )
-
-    def holds(self, other: Rect) -> bool:
-        """Whether another area lies inside."""
-        return (
-            self.x <= other.x
-            and self.y <= other.y
-            and other.x + other.width <= self.x + self.width
-            and other.y + other.height <= self.y + self.height
         )
 
 

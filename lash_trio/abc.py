@@ -443,7 +443,7 @@ class ScopeJournal(ABC):
         Apart from that the first entry of a key stays.
 
         Returns:
-            The entry that the journal has now: this one, or the first one.
+            The entry that the journal has now, which is this one or the first one.
 
         Raises:
             EffectError: ``effect_scope_lease_lost``; nothing was written.

@@ -118,6 +118,16 @@ def test_every_public_name_stands_in_the_reference(
     ] == []
 
 
+def test_every_public_module_stands_in_the_reference() -> None:
+    page = (CHECKOUT / "docs" / "reference" / "index.md").read_text("utf-8")
+    listed = [
+        directive["name"]
+        for line in page.splitlines()
+        if (directive := DIRECTIVE.match(line.strip())) and directive["kind"] == "automodule"
+    ]
+    assert sorted(listed) == sorted(FACES)
+
+
 @pytest.fixture(scope="module")
 def documented() -> dict[str, list[object]]:
     """What the pages of the reference document, by name."""

@@ -19,10 +19,11 @@ def main() -> None:
     try:
         from ._main import command
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
             raise
         print(
-            f"lash-trio: the command needs {error.name}, which is not installed; "
+            f"lash-trio: the command needs {missing}, which is not installed; "
             "python -m pip install 'lash-trio[cli]' installs what it needs.",
             file=sys.stderr,
         )

@@ -20,7 +20,7 @@ class Row:
         self.process_id = process_id
         self.began_at = began_at
         self.ended_at: float | None = None
-        self.state = "starts"
+        self.state = "runs"
         self.steps_done = 0
         self.steps_failed = 0
         self._running: Counter[str] = Counter()

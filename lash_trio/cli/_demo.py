@@ -118,8 +118,8 @@ async def tell_steps(runtime: Runtime, progress: Progress) -> Tale:
     progress.heading("1. Steps run side by side, in a nursery of the process")
     handle = await runtime.start(order, {"parts": list(ANSWER_SECONDS)}, id="order-1")
     began_at_ms = (await handle.record()).created_at_ms
-    say(progress, handle.id, "is registered: a row and a log", "a worker claims it under a lease")
     tale = Tale(progress, handle)
+    say(progress, handle.id, "is registered: a row and a log", "a worker claims it under a lease")
     await tale.until("quoted", "a step's value is plain JSON, so a durable host can record it")
     await handle.signal("scan", {"gate": "A"})
     await tale.until("signal.scan", "nobody waits for it yet, so the log keeps it")
@@ -217,6 +217,7 @@ class Tale:
         self.handle = handle
         self._progress = progress
         self._events = handle.events(after_sequence)
+        progress.board.row(handle.id)
 
     async def until(self, event_type: str, why: str = "") -> ProcessEvent:
         """Tell the events up to the next one of a type, and why that one matters."""

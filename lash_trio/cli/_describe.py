@@ -60,11 +60,12 @@ def describe_wait(wait: WaitState) -> str:
         case EventWait(process_id=process_id, event_type=event_type, ordinal=ordinal):
             return f"waits for {event_type} (number {ordinal}) of {process_id}"
         case SleepWait(due_at_ms=due_at_ms):
-            return f"sleeps for {(due_at_ms - wait.since_ms) / 1000:g} s"
+            # The two are read from the clock one after the other.
+            return f"sleeps for {round((due_at_ms - wait.since_ms) / 1000, 2):g} s"
         case ProcessEndWait(process_id=process_id):
             return f"waits for the end of {process_id}"
-        case kind:
-            return f"waits ({kind.tag})"
+        case _:
+            return "waits"
 
 
 def describe_end(output: ProcessAwaitOutput) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -42,8 +42,13 @@ class Interrupts:
         if self.first is None:
             self.first = number
 
+    def ignore_more(self) -> None:
+        """Let Ctrl-C do nothing more where it was pressed: the program is about to end."""
+        if self.first is not None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
     @contextmanager
-    def listening(self) -> Iterator[AsyncIterator[int]]:
+    def listening(self) -> Generator[AsyncIterator[int]]:
         """Catch the signals for the length of the block, in the main thread."""
         with trio.open_signal_receiver(*_SIGNALS) as arrived, self._counting():
             yield arrived
@@ -71,7 +76,7 @@ class Interrupts:
                 stop()
 
     @contextmanager
-    def _counting(self) -> Iterator[None]:
+    def _counting(self) -> Generator[None]:
         forward = {each: signal.getsignal(each) for each in _SIGNALS}
 
         def count(number: int, frame: FrameType | None) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import click
@@ -202,10 +202,11 @@ async def _run(
 
 
 @contextlib.contextmanager
-def _exits_told(interrupts: Interrupts) -> Iterator[None]:
+def _exits_told(interrupts: Interrupts) -> Generator[None]:
     """Turn exceptions that end a program into an exit status."""
     try:
         yield
+        interrupts.ignore_more()
     except* KeyboardInterrupt:
         # Ctrl-C where nobody listens for it, for example while the file is imported.
         interrupts.note(signal.SIGINT)
@@ -229,6 +230,9 @@ def _tell_end(output: ProcessAwaitOutput | None, interrupts: Interrupts, verbose
             return FAILED
         case ProcessFailure():
             return FAILED
+        case None if interrupts.first is not None:
+            click.echo("lash-trio: stopped; the process had not ended", err=True)
+            return interrupts.exit_status or FAILED
         case _:
             return interrupts.exit_status or FAILED
 

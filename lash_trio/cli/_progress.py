@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TextIO
 
 import attrs
 import trio
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -86,7 +87,7 @@ class PlainProgress(Progress):
         self._stream = stream
 
     @contextlib.contextmanager
-    def showing(self) -> Iterator[None]:
+    def showing(self) -> Generator[None]:
         self.board.begin()
         yield
 
@@ -100,7 +101,7 @@ class PlainProgress(Progress):
         print(text, file=self._stream, flush=True)
 
     async def keep_fresh(self) -> None:
-        shown = self.board.steps_done
+        shown = 0
         while True:
             await trio.sleep(_HEARTBEAT_SECONDS)
             if self.board.steps_done != shown:
@@ -129,7 +130,7 @@ class LiveProgress(Progress):
         self._spinner = Spinner("line")
 
     @contextlib.contextmanager
-    def showing(self) -> Iterator[None]:
+    def showing(self) -> Generator[None]:
         self.board.begin()
         with self._live:
             yield
@@ -142,8 +143,8 @@ class LiveProgress(Progress):
         grid = Table.grid(padding=(0, 1))
         grid.add_column(justify="right", style="dim", no_wrap=True, min_width=8)
         grid.add_column()
-        said = Text(one_line(line.who), style="cyan")
-        said.append(f": {one_line(line.what)}", style=line.tone.value)
+        said = Text().append(f"{one_line(line.who)}: ", style="cyan")
+        said.append(one_line(line.what), style=line.tone.value)
         if line.why:
             said.append(f" - {line.why}", style="dim")
         grid.add_row(f"{self.board.seconds():.2f} s", said)
@@ -154,14 +155,14 @@ class LiveProgress(Progress):
             self._live.refresh()
             await trio.sleep(_REFRESH_SECONDS)
 
-    def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, header_style="dim", title=None)
-        for heading in ("", "process", "now", "steps"):
-            table.add_column(heading, overflow="ellipsis", no_wrap=True)
-        table.add_column("for", justify="right", no_wrap=True)
+    def _table(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            table.add_column(overflow="ellipsis", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
         for row in self.board.rows:
             table.add_row(*self._cells(row))
-        return table
+        return Padding(table, (1, 0, 0, 2)) if self.board.rows else Text()
 
     def _cells(self, row: Row) -> tuple[RenderableType, ...]:
         ended = row.ended_at is not None

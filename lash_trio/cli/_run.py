@@ -53,7 +53,7 @@ class RunRequest:
 
     definitions: ProcessDefinitions
     process: str
-    args: JsonObject = attrs.field(factory=dict)
+    args: JsonObject
     process_id: str | None = None
     signals: tuple[tuple[str, JsonValue], ...] = ()
     worker: WorkerOptions = attrs.field(factory=WorkerOptions)
@@ -173,6 +173,6 @@ class SingleRun(Watcher):
 
     async def _tell_of_the_rest(self) -> None:
         for record in await self._registry.list_non_terminal():
-            doing = "runs" if record.wait is None else describe_wait(record.wait)
-            what = f"has not ended ({doing}), and is gone with this command"
+            wait = "" if record.wait is None else f" ({describe_wait(record.wait)})"
+            what = f"has not ended{wait}, and is gone with this command"
             self._progress.line(Line(who=record.id, what=what, tone=Tone.BAD))

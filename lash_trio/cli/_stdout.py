@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import click
 
@@ -16,7 +16,7 @@ _STDOUT_FD, _STDERR_FD = 1, 2
 
 
 @contextlib.contextmanager
-def stdout_to_stderr() -> Iterator[None]:
+def stdout_to_stderr() -> Generator[None]:
     """Send what is written to stdout in the block to stderr.
 
     That goes for ``print`` and for what writes to the file descriptor: C extensions
@@ -34,7 +34,7 @@ def write_result(value: JsonValue) -> None:
 
 
 @contextlib.contextmanager
-def _descriptor_to_stderr() -> Iterator[None]:
+def _descriptor_to_stderr() -> Generator[None]:
     original = sys.__stdout__
     # None where the program was started with one of them closed: the descriptor may
     # then be something else by now.

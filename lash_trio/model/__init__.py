@@ -329,3 +329,6 @@ else:
         value: object = getattr(import_module(f".{module}", __name__), name)
         globals()[name] = value
         return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_late.TURN_NAMES})

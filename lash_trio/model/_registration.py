@@ -154,11 +154,11 @@ def _check_environment(registration: ProcessRegistration) -> None:
         raise _refusal(registration, "its env_ref is blank; leave it out where there is none")
     match registration.input:
         case ToolCallInput() if not has:
-            raise _refusal(registration, "a tool_call input needs an env_ref, got none")
+            raise _refusal(registration, "an input of type tool_call needs an env_ref, got none")
         case SessionTurnInput() | ExternalInput() if has:
             raise _refusal(
                 registration,
-                f"a {registration.input.tag} input must not have an env_ref, "
+                f"an input of type {registration.input.tag} must not have an env_ref, "
                 f"got {registration.env_ref!r}",
             )
         case FunctionInput(name=name) if not name.strip():

@@ -6,7 +6,6 @@ from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
-
 ValueT = TypeVar("ValueT")
 ErrorT = TypeVar("ErrorT")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ _GENERATOR = "_r"
 
 
 @contextmanager
-def seeded_scheduling(seed: int) -> Iterator[None]:
+def seeded_scheduling(seed: int) -> Generator[None]:
     """Make runs of trio that begin inside the block schedule their tasks by a seed.
 
     Args:

@@ -43,10 +43,11 @@ class SweepReport:
     """What a sweep did.
 
     Args:
-        checkpoints: how many checkpoints the scenario has.
-        cancelled: at how many of them the cancellation unwound it.
-        finished: at how many of them it finished in spite of it.
-        failed: at how many of them it raised an error.
+        checkpoints: how many checkpoints the scenario has; it was cancelled once more
+            than this, since once before it began.
+        cancelled: how many times the cancellation unwound it.
+        finished: how many times it finished in spite of it.
+        failed: how many times it raised an error.
     """
 
     checkpoints: int

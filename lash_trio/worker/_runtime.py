@@ -96,7 +96,7 @@ class Runtime(AbstractAsyncContextManager["Runtime"]):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         # Only a worker that crashed has cancelled the nursery by now; the block's
         # cancellation is the nursery's own then, and has to end there.
         has_crashed = self._nursery.cancel_scope.cancel_called
@@ -114,11 +114,10 @@ class Runtime(AbstractAsyncContextManager["Runtime"]):
             faults = group.split(trio.Cancelled)[1]
             if exc is not None and faults is None:
                 # The worker was stopped and that is all: the block's own exception goes on.
-                return False
+                return
             if exc is not None and shown is None:
                 raise BaseExceptionGroup(group.message, [exc, group]) from None
             raise
-        return False
 
     async def start(
         self,

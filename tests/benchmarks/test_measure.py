@@ -45,6 +45,15 @@ def test_the_median_is_that_of_the_rounds(measure: ModuleType) -> None:
     assert figures.quartiles == (1.0, 90.0)
 
 
+def test_the_ratio_holds_where_the_machine_changes_its_speed(measure: ModuleType) -> None:
+    # Twice as slow from some moment on, a little earlier for the baseline.
+    baseline = measure.Figures.of([[[2.0]], [[2.0]], [[4.0]], [[4.0]], [[4.0]]])
+    ours = measure.Figures.of([[[3.0]], [[3.0]], [[3.0]], [[6.0]], [[6.0]]])
+    comparison = measure.Comparison(baseline=baseline, ours=ours)
+    assert comparison.ratio == 1.5
+    assert comparison.ratio_quartiles == (1.5, 1.5)
+
+
 def test_both_sides_are_measured_in_turn_and_the_first_round_is_dropped(
     measure: ModuleType,
 ) -> None:

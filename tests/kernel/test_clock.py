@@ -67,3 +67,22 @@ def test_the_clock_of_trio_tells_the_time_of_day_in_each_run() -> None:
 
     for _ in range(3):
         assert abs(trio.run(now) - time.time() * 1000) < 60_000
+
+
+def test_the_clock_of_trio_does_not_lose_a_millisecond_between_runs() -> None:
+    # Where it goes on is found by adding and subtracting floats.
+    clock = TrioClock()
+
+    async def jump(seconds: float) -> tuple[int, int]:
+        mock = trio.lowlevel.current_clock()
+        assert isinstance(mock, MockClock)
+        mock.jump(seconds)
+        first_ms = clock.now_ms()
+        mock.jump(86_400)
+        return first_ms, clock.now_ms()
+
+    last_ms = 0
+    for number in range(200):
+        first_ms, then_ms = trio.run(jump, number / 7, clock=MockClock())
+        assert last_ms <= first_ms <= then_ms
+        last_ms = then_ms

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -159,7 +159,7 @@ def worker(
 
 
 @asynccontextmanager
-async def working(*workers: ProcessWorkRunner) -> AsyncIterator[None]:
+async def working(*workers: ProcessWorkRunner) -> AsyncGenerator[None, None]:
     """Workers that work for the length of a block and are cancelled then."""
     async with trio.open_nursery() as nursery:
         for each in workers:
@@ -178,11 +178,12 @@ async def register(
     registry: MemoryProcessRegistry,
     definitions: ProcessDefinitions,
     definition: str | ProcessFunction,
-    id: str = "p",
+    process_id: str = "p",
+    /,
     **args: JsonValue,
 ) -> None:
     """Add a row of a definition without telling anybody."""
-    start = StartRequest(id=id, provenance=ProcessProvenance.host("tests"))
+    start = StartRequest(id=process_id, provenance=ProcessProvenance.host("tests"))
     await registry.register_process(definitions.registration(definition, args, start))
 
 
@@ -193,7 +194,7 @@ async def end_of(
     **args: JsonValue,
 ) -> ProcessAwaitOutput:
     """Run one process to its end."""
-    await register(registry, definitions, definition, **args)
+    await register(registry, definitions, definition, "p", **args)
     async with working(worker(registry, definitions)):
         return await registry.await_process("p")
     raise AssertionError

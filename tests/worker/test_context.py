@@ -71,12 +71,11 @@ async def test_an_error_of_a_step_is_a_step_error_with_its_cause(
 
     @definitions.process("p")
     async def p(ctx: ProcessContext) -> JsonValue:
-        try:
+        with pytest.raises(StepError) as raised:
             await ctx.step("charge", charge)
-        except StepError as failed:
-            assert failed.__cause__ is error
-            return [failed.code, failed.error_class, failed.error_message, failed.message]
-        return None
+        failed = raised.value
+        assert failed.__cause__ is error
+        return [failed.code, failed.error_class, failed.error_message, failed.message]
 
     assert await result_of(registry, definitions, p) == [
         "durable_step_failed",

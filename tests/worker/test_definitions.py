@@ -8,6 +8,7 @@ import pytest
 
 from lash_trio import (
     FunctionInput,
+    JsonValue,
     PluginError,
     PluginReason,
     ProcessContext,
@@ -190,7 +191,8 @@ def test_arguments_that_do_not_fit_are_refused(args: dict[str, Any], said: str) 
 def test_arguments_that_fit_are_taken() -> None:
     definitions = ProcessDefinitions()
     definitions.process("pair")(pair)
-    for args in ({"first": 1}, {"first": 1, "second": "y"}):
+    fitting: list[dict[str, JsonValue]] = [{"first": 1}, {"first": 1, "second": "y"}]
+    for args in fitting:
         registration = definitions.registration("pair", args, START)
         assert isinstance(registration.input, FunctionInput)
         assert registration.input.args == args

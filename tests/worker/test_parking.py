@@ -314,11 +314,9 @@ async def test_a_wait_that_is_cancelled_by_request_leaves_the_row(
 ) -> None:
     @definitions.process("p", signals=["go"])
     async def p(ctx: ProcessContext) -> None:
-        try:
+        with pytest.raises(EffectError, match=EffectErrorCode.AWAIT_EVENT_CANCELLED):
             await ctx.wait_signal("go")
-        except EffectError as error:
-            assert error.code == EffectErrorCode.AWAIT_EVENT_CANCELLED
-            await trio.sleep(2)
+        await trio.sleep(2)
 
     await register(registry, definitions, p)
     async with working(worker(registry, definitions)):

@@ -8,9 +8,11 @@ import pytest
 import trio
 
 from lash_trio import (
+    EffectCommand,
     EffectError,
     EffectErrorCode,
     JsonValue,
+    LocalExecutor,
     MemoryProcessRegistry,
     PluginError,
     PluginReason,
@@ -26,10 +28,12 @@ from lash_trio import (
     StoreError,
     WorkerOptions,
 )
+from lash_trio.kernel import effect_envelope
 
 from .support import (
     HookedRegistry,
     ManualClock,
+    ask_to_cancel,
     check_nothing_left,
     end_of,
     jump,
@@ -56,7 +60,7 @@ async def test_a_process_ends_with_its_value_and_its_lease_is_back(
 ) -> None:
     @definitions.process("p")
     async def p(ctx: ProcessContext, n: int) -> JsonValue:
-        return {"n": n, "list": (1, 2)}
+        return {"n": n, "list": cast("Any", (1, 2))}
 
     assert await result_of(registry, definitions, p, n=1) == {"n": 1, "list": [1, 2]}
     assert await log(registry) == ["process.completed"]
@@ -99,8 +103,8 @@ async def test_a_value_that_is_no_json_ends_it_as_failed(
     registry: HookedRegistry, definitions: ProcessDefinitions
 ) -> None:
     @definitions.process("p")
-    async def p(ctx: ProcessContext) -> JsonValue:
-        return cast("Any", {"when": object()})
+    async def p(ctx: ProcessContext) -> dict[str, object]:
+        return {"when": object()}
 
     output = await failure_of(registry, definitions)
     assert output.code == "invalid_json"
@@ -172,9 +176,6 @@ async def test_effects_that_are_still_running_are_waited_for(
     registry: HookedRegistry, definitions: ProcessDefinitions
 ) -> None:
     """Nothing outlives its scope; and while it waits it can be cancelled as ever."""
-    from lash_trio import LocalExecutor
-    from lash_trio.kernel import effect_envelope
-    from lash_trio.model import EffectCommand
 
     @definitions.process("p")
     async def p(ctx: ProcessContext) -> None:
@@ -185,17 +186,11 @@ async def test_effects_that_are_still_running_are_waited_for(
     async with working(worker(registry, definitions)):
         await trio.sleep(1)
         assert not (await row(registry)).is_terminal
-        await registry.append_event("p", _cancel_request())
+        await ask_to_cancel(registry)
         output = await registry.await_process("p")
     # The function had returned before anybody asked: its value stands.
     assert output == ProcessAwaitOutput.success(None)
     assert trio.current_time() == 1
-
-
-def _cancel_request() -> Any:
-    from lash_trio import ProcessEventAppendRequest
-
-    return ProcessEventAppendRequest.cancel_requested("p", "enough")
 
 
 # --- signals that nobody waited for -----------------------------------------------

@@ -20,6 +20,7 @@ from lash_trio import (
     ProcessLeaseCompletion,
     ProcessProvenance,
     ProcessRegistration,
+    ProcessWorkRunner,
     RerunDisposition,
     ScopedEffectController,
     StoreError,
@@ -208,14 +209,14 @@ async def test_rows_that_are_not_its_own_are_left_alone_and_told(
     await register(registry, elsewhere, "idle", "otherwise")
     await register(registry, some, "outside", "outside")
     call = PreparedToolCall(call_id="c1", tool_name="search", args={})
-    for process_id, input, env_ref in (
+    for process_id, its_input, env_ref in (
         ("external", ProcessInput.external({}), None),
         ("tool", ProcessInput.tool_call(call), "env-1"),
     ):
         await registry.register_process(
             ProcessRegistration(
                 id=process_id,
-                input=input,
+                input=its_input,
                 provenance=ProcessProvenance.host("tests"),
                 env_ref=env_ref,
             )
@@ -425,10 +426,7 @@ async def test_a_row_that_is_held_elsewhere_keeps_no_slot(
 # --- stopping ---------------------------------------------------------------------
 
 
-async def drained(one: object, into: list[float]) -> None:
-    from lash_trio import ProcessWorkRunner
-
-    assert isinstance(one, ProcessWorkRunner)
+async def drained(one: ProcessWorkRunner, into: list[float]) -> None:
     await one.drain()
     into.append(trio.current_time())
 

@@ -93,13 +93,13 @@ async def test_a_start_is_idempotent_by_its_id(
 
 async def test_what_cannot_be_started_is_refused(some: ProcessDefinitions) -> None:
     async with open_runtime(some) as runtime:
-        for definition, args, id, reason in (
+        for definition, args, process_id, reason in (
             ("brew", {}, "p", PluginReason.UNKNOWN_DEFINITION),
             ("add", {"c": 1}, "p", PluginReason.INVALID_ARGUMENTS),
             ("idle", {}, "  ", PluginReason.INVALID_REGISTRATION),
         ):
             with pytest.raises(PluginError) as refused:
-                await runtime.start(definition, args, id=id)
+                await runtime.start(definition, args, id=process_id)
             assert refused.value.reason == reason
         assert await runtime.list(ProcessListFilter(status=ProcessStatusFilter.ANY)) == []
 
@@ -196,8 +196,9 @@ async def test_events_are_followed_to_the_end(some: ProcessDefinitions) -> None:
         handle = await runtime.start("listen")
 
         async def follow() -> None:
-            async for event in handle.events():
-                seen.append((trio.current_time(), event.event_type))
+            seen.extend(
+                [(trio.current_time(), event.event_type) async for event in handle.events()]
+            )
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(follow)
@@ -354,7 +355,7 @@ async def test_the_blocks_own_exception_wins_over_a_later_cancellation(
         await trio.sleep(2)
 
     registry.hooks["complete_process_lease"] = slow
-    with pytest.raises(KeyError), trio.move_on_after(2):
+    with pytest.raises(KeyError), trio.move_on_after(2):  # noqa: PT012
         async with open_runtime(some, registry) as runtime:
             await runtime.start("busy", {"seconds": 100}, id="p")
             await trio.sleep(1)

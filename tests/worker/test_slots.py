@@ -201,7 +201,7 @@ class _Process:
     """A process of the model: its waits for a slot, and its active tasks."""
 
     activity: Activity
-    resuming: list[trio.CancelScope] = attrs.field(factory=list)
+    resuming: list[trio.CancelScope] = attrs.field(factory=list[trio.CancelScope])
     active: int = 0
 
     @property

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 from lash_trio import (
     EffectError,
     EffectErrorCode,
+    InlineEffectHost,
     JsonValue,
     MemoryProcessRegistry,
     PluginError,
@@ -25,6 +26,7 @@ from lash_trio import (
 
 from .support import (
     HookedRegistry,
+    RecordingController,
     check_nothing_left,
     log,
     register,
@@ -355,10 +357,6 @@ async def test_the_end_of_a_process_can_be_waited_for_and_seen_after_it(
 async def test_waits_are_effects_with_keys_of_their_own(
     registry: HookedRegistry, definitions: ProcessDefinitions
 ) -> None:
-    from lash_trio import InlineEffectHost
-
-    from .support import RecordingController
-
     @definitions.process("p", signals=["go"])
     async def p(ctx: ProcessContext) -> None:
         await ctx.wait_signal("go")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Set
 from contextlib import asynccontextmanager, contextmanager
-from typing import Generic, TypeAlias, TypeVar, TypeVarTuple, Unpack
+from typing import Generic, TypeAlias, TypeVar, TypeVarTuple
 
 import trio
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 ArgsT = TypeVarTuple("ArgsT")
 
 Settle: TypeAlias = Callable[[], Awaitable[object]]
@@ -17,15 +18,20 @@ Settle: TypeAlias = Callable[[], Awaitable[object]]
 _ROUNDS = 20
 
 
-class Call(Generic[T]):
-    """One call in a task of its own."""
+class Call(Generic[T_co]):
+    """One call in a task of its own.
 
-    def __init__(self) -> None:
+    Args:
+        function: makes the call.
+    """
+
+    def __init__(self, function: Callable[[], Awaitable[T_co]]) -> None:
+        self._function = function
         self.ended = False
         self.cancelled = False
         self.task: trio.lowlevel.Task | None = None
         self._scope = trio.CancelScope()
-        self._returned: list[T] = []
+        self._returned: list[T_co] = []
         self._raised: Exception | None = None
 
     def __repr__(self) -> str:
@@ -39,7 +45,7 @@ class Call(Generic[T]):
         """Cancel the call from outside."""
         self._scope.cancel()
 
-    def result(self) -> T:
+    def result(self) -> T_co:
         """What it returned, or raises what it raised."""
         if self._raised is not None:
             raise self._raised
@@ -47,13 +53,13 @@ class Call(Generic[T]):
             raise AssertionError(f"expected a call that has returned, got {self!r}")
         return self._returned[0]
 
-    async def run(self, call: Callable[[], Awaitable[T]]) -> None:
+    async def run(self) -> None:
         """Make the call; its error stays here."""
         self.task = trio.lowlevel.current_task()
         try:
             with self._scope:
-                self._returned.append(await call())
-        except Exception as error:
+                self._returned.append(await self._function())
+        except Exception as error:  # noqa: BLE001
             # The check asks for it with `result`.
             self._raised = error
         self.cancelled = self._scope.cancelled_caught
@@ -67,16 +73,14 @@ class Calls:
         self._nursery = nursery
         self._settle = settle
 
-    def start(
-        self, function: Callable[[Unpack[ArgsT]], Awaitable[T]], *args: Unpack[ArgsT]
-    ) -> Call[T]:
+    def start(self, function: Callable[[*ArgsT], Awaitable[T]], *args: *ArgsT) -> Call[T]:
         """Start a call; it has made no step when this returns."""
-        call: Call[T] = Call()
 
         async def made() -> T:
             return await function(*args)
 
-        self._nursery.start_soon(call.run, made)
+        call = Call(made)
+        self._nursery.start_soon(call.run)
         return call
 
     async def parked(self, what: str, call: Call[T]) -> None:
@@ -137,7 +141,7 @@ class _CancelAtStep(trio.abc.Instrument):
 
 
 @contextmanager
-def cancelled_at_step(call: Call[T], step: int) -> Iterator[None]:
+def cancelled_at_step(call: Call[T], step: int) -> Generator[None]:
     """Cancel a call while the block lasts: at once, or before its step after that many."""
     if step == 0:
         call.cancel()
@@ -160,7 +164,7 @@ class _Stepped(trio.abc.Instrument):
 
 
 @contextmanager
-def stepped_tasks() -> Iterator[Set[trio.lowlevel.Task | None]]:
+def stepped_tasks() -> Generator[Set[trio.lowlevel.Task | None]]:
     """The tasks that run while the block lasts."""
     stepped = _Stepped()
     trio.lowlevel.add_instrument(stepped)
@@ -171,7 +175,7 @@ def stepped_tasks() -> Iterator[Set[trio.lowlevel.Task | None]]:
 
 
 @asynccontextmanager
-async def open_calls(settle: Settle) -> AsyncIterator[Calls]:
+async def open_calls(settle: Settle) -> AsyncGenerator[Calls]:
     """Calls for the length of a block; those that go on at its end are cancelled."""
     async with trio.open_nursery() as nursery:
         yield Calls(nursery, settle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 import attrs
 import trio
 from trio.testing import assert_checkpoints
@@ -33,13 +35,17 @@ async def every_method_checkpoints(under_test: RegistryUnderTest) -> None:
     for name, invoke in {**WRITES, **WIDE_WRITES, **READS, **AWAIT_PROCESS, **WIDE_READS}.items():
         async with under_test.open() as registry:
             target = await _prepared(registry, name)
-            try:
-                with assert_checkpoints():
-                    await invoke(registry, target)
-            except AssertionError as error:
-                raise AssertionError(
-                    f"expected {name} to be a checkpoint, got one that is none"
-                ) from error
+            async with open_calls(under_test.settle) as calls:
+                call = calls.start(_checkpointing, name, invoke(registry, target))
+                await calls.served(name, call)
+
+
+async def _checkpointing(name: str, call: Awaitable[object]) -> None:
+    try:
+        with assert_checkpoints():
+            await call
+    except AssertionError as error:
+        raise AssertionError(f"expected {name} to be a checkpoint, got one that is none") from error
 
 
 @named_check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from ...model import (
@@ -44,7 +44,7 @@ class Survivor:
         self._reopen = under_test.reopen
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[RegistryBench]:
+    async def opened(self) -> AsyncGenerator[RegistryBench]:
         """New and empty the first time, as it was left from then on."""
         async with self._open() as registry:
             self._open = self._reopen

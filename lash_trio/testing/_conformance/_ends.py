@@ -65,9 +65,7 @@ async def a_terminal_event_ends_the_process(bench: RegistryBench) -> None:
         asked = request(event_type, {"await_output": to_json(output)}, "end")
         event = (await bench.registry.append_event(process_id, asked)).event
         expect(f"the status after {event_type}", (await bench.row(process_id)).status, status)
-        meaning = ProcessTerminalSemantics(
-            state=output.terminal_state, await_output=output
-        )
+        meaning = ProcessTerminalSemantics(state=output.terminal_state, await_output=output)
         expect(f"the terminal semantics of {event_type}", event.semantics.terminal, meaning)
 
 

@@ -71,6 +71,7 @@ async def the_owner_may_write(bench: RegistryBench) -> None:
     """Under the live lease, as it was claimed or as it was renewed, appends and waits are written."""
     await bench.register()
     claimed = await bench.claim("a")
+    bench.advance_ms(1)
     renewed = await bench.registry.renew_process_lease(claimed, _TTL_MS)
     for lease in (claimed, renewed):
         await bench.registry.append_event("p1", signal(1), lease)
@@ -122,9 +123,7 @@ async def a_stale_owner_clears_no_wait(bench: RegistryBench) -> None:
     """A fenced clearing of the wait under a stale lease is refused and changes nothing."""
     await bench.register()
     await bench.registry.set_process_wait("p1", _WAIT)
-    await _refused(
-        bench, "clearing", lambda lease: bench.registry.clear_process_wait("p1", lease)
-    )
+    await _refused(bench, "clearing", lambda lease: bench.registry.clear_process_wait("p1", lease))
 
 
 @registry_check

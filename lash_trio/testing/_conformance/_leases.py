@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 
 from ...model import PluginReason, ProcessLease, ProcessLeaseCompletion
@@ -95,7 +97,7 @@ async def every_claim_raises_the_token(bench: RegistryBench) -> None:
     leases.append(await bench.claim("a"))
     leases.append(await bench.claim("a"))
     tokens = [lease.fencing_token for lease in leases]
-    growing = all(later > earlier for earlier, later in zip(tokens, tokens[1:], strict=False))
+    growing = all(later > earlier for earlier, later in itertools.pairwise(tokens))
     expect_that(growing, f"expected growing fencing tokens, got {tokens}")
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
+
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 from ...model import EffectError, PluginError
 
 T = TypeVar("T")
+
+_STUCK_AFTER_SECONDS = 10
 
 
 def expect(what: str, got: object, expected: object) -> None:
@@ -63,7 +68,7 @@ async def expect_error(what: str, code: str, call: Awaitable[object]) -> EffectE
 
 
 @contextmanager
-def named_rule(check: Callable[..., object]) -> Iterator[None]:
+def named_rule(check: Callable[..., object]) -> Generator[None]:
     """Turn whatever goes wrong inside into an AssertionError that names the rule.
 
     Args:
@@ -86,9 +91,21 @@ def named_check(body: Callable[[T], Awaitable[None]]) -> Callable[[T], Awaitable
     @functools.wraps(body)
     async def check(subject: T) -> None:
         with named_rule(body):
-            await body(subject)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_tell_if_stuck)
+                await body(subject)
+                nursery.cancel_scope.cancel()
 
     return check
+
+
+async def _tell_if_stuck() -> None:
+    """Fail where nothing has happened for long: a check tells, it does not hang."""
+    await wait_all_tasks_blocked(cushion=_STUCK_AFTER_SECONDS)
+    raise AssertionError(
+        "expected every call to end some time, got one that waits for ever: nothing has "
+        f"happened for {_STUCK_AFTER_SECONDS} s"
+    )
 
 
 def _story(error: Exception) -> str:
@@ -102,7 +119,8 @@ def _story(error: Exception) -> str:
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     """The errors in a group, or the error itself: nurseries raise groups."""
     if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        for part in group.exceptions:
             yield from _leaves(part)
     else:
         yield error

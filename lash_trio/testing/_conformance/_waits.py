@@ -66,9 +66,7 @@ async def all_who_wait_for_an_event_get_it(bench: RegistryBench) -> None:
     """Several waits for the same event are all served by it."""
     await bench.register()
     async with bench.calls() as calls:
-        waits = [
-            calls.start(bench.registry.wait_event_nth, "p1", SIGNAL, 1) for _ in range(3)
-        ]
+        waits = [calls.start(bench.registry.wait_event_nth, "p1", SIGNAL, 1) for _ in range(3)]
         await bench.settle()
         (event,) = await bench.signals(1)
         for call in waits:

@@ -46,9 +46,7 @@ def _waking(
     dedupe_key: ProcessWakeDedupeKey | None = None,
 ) -> ProcessRegistration:
     """A registration with a type whose events wake the session."""
-    spec = ProcessWakeSpec(
-        input=input, when=when, dedupe_key=dedupe_key or EventIdentityDedupe()
-    )
+    spec = ProcessWakeSpec(input=input, when=when, dedupe_key=dedupe_key or EventIdentityDedupe())
     waking = ProcessEventType(name=WAKING, semantics=ProcessEventSemanticsSpec(wake=spec))
     return attrs.evolve(PLAIN, event_types=(*PLAIN.event_types, waking), wake_target=SESSION)
 

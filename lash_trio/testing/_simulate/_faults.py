@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 import attrs
@@ -82,16 +84,15 @@ class FaultyRegistry:
         self._stalled_until = trio.current_time() + seconds
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._inner, name)
-        if not callable(value):
+        value: Any = getattr(self._inner, name)
+        if not inspect.iscoroutinefunction(value):
             return value
 
         async def call(*args: object, **kwargs: object) -> object:
             await self._wait_while_stalled()
-            waits = name.startswith(("wait_", "await_"))
-            if waits:
+            if name.startswith(("wait_", "await_")):
                 return await value(*args, **kwargs)
-            result = await self._faults.around(self._who, name, lambda: value(*args, **kwargs))
+            result = await self._faults.around(self._who, name, partial(value, *args, **kwargs))
             await self._wait_while_stalled()
             return result
 

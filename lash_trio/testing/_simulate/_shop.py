@@ -23,9 +23,9 @@ class Ledger:
 
     journal: MemoryEffectJournal
     note: Callable[[str], None]
-    ran: Counter[str] = attrs.field(factory=Counter)
-    acknowledged: dict[str, list[str]] = attrs.field(factory=dict)
-    faults_found: list[str] = attrs.field(factory=list)
+    ran: Counter[str] = attrs.field(factory=Counter[str])
+    acknowledged: dict[str, list[str]] = attrs.field(factory=dict[str, list[str]])
+    faults_found: list[str] = attrs.field(factory=list[str])
 
     def step_runs(self, process_id: str, key: str) -> None:
         """A step's function runs: it must not if its outcome is recorded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import attrs
 import trio
@@ -149,7 +150,7 @@ class World:
             request = ProcessEventAppendRequest(
                 event_type="signal.paid", payload=n, replay=Replay(key=f"payment-{n}")
             )
-            await insist(lambda request=request: registry.append_event(process_id, request))
+            await insist(partial(registry.append_event, process_id, request))
             self._ledger.acknowledged.setdefault(process_id, []).append(f"payment-{n}")
             self._note(f"{process_id}: payment {n} is acknowledged")
         output = await registry.await_process(process_id)

@@ -160,7 +160,7 @@ async def test_the_block_s_exception_leaves_as_it_is_and_nothing_stays(tmp_path:
             raise LookupError
     # The driver's thread ends a moment after it has answered the last call.
     with trio.fail_after(5):
-        while [t for t in threading.enumerate() if "apsw" in t.name or "lash" in t.name]:
+        while [t for t in threading.enumerate() if "apsw" in t.name or "lash" in t.name]:  # noqa: ASYNC110
             await trio.sleep(0.01)
 
 

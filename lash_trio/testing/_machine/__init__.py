@@ -1,1 +1,0 @@
-"""Programs that drive registries and scopes; the public face is ``lash_trio.testing.machines``."""

@@ -1,0 +1,120 @@
+"""The command as a program of its own: what only a real process can show."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import COMMAND, TIMEOUT_SECONDS, WriteFile, environment, run_command
+
+NOISY = """
+    import logging
+    import os
+    import subprocess
+    import sys
+
+    import trio
+    from lash_trio import ProcessContext, ProcessDefinitions
+
+    print("printed at import")
+    definitions = ProcessDefinitions()
+
+    @definitions.process("noisy", signals=["unheard"])
+    async def noisy(ctx: ProcessContext):
+        print("printed by the process")
+        sys.__stdout__.write("written to the real stdout\\n")
+        os.write(1, b"written to the descriptor\\n")
+        await trio.run_process(["echo", "printed by a child"])
+        return {"quiet": True}
+"""
+
+QUIET = """
+    from lash_trio import ProcessContext, ProcessDefinitions
+
+    definitions = ProcessDefinitions()
+
+    @definitions.process("noisy")
+    async def noisy(ctx: ProcessContext):
+        print("printed by the process")
+"""
+
+
+def test_stdout_holds_the_result_alone(write_file: WriteFile) -> None:
+    # Asked for by many CI services: colours then, but not in a pipe.
+    done = run_command(
+        "run", "-v", write_file(NOISY), "noisy", "--signal", "unheard", FORCE_COLOR="1"
+    )
+    assert done.returncode == 0
+    assert done.stdout == b'{"quiet": true}\n'
+    for words in (
+        b"printed at import",
+        b"printed by the process",
+        b"written to the real stdout",
+        b"written to the descriptor",
+        b"printed by a child",
+    ):
+        assert words in done.stderr
+    assert b"\x1b" not in done.stderr
+    # What the library warns of reaches the user as well.
+    assert b"ended with signals that it never waited for" in done.stderr
+
+
+def test_a_result_is_utf8_whatever_the_locale(write_file: WriteFile) -> None:
+    path = write_file(NOISY.replace('{"quiet": True}', '{"price": "5 \\u20ac"}'))
+    done = run_command("run", path, "noisy", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert json.loads(done.stdout.decode()) == {"price": "5 \u20ac"}
+
+
+def test_a_closed_stdout_is_no_reason_to_crash_before_the_end(write_file: WriteFile) -> None:
+    path = write_file(QUIET)
+    program = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "run", str(path), "noisy"],
+        capture_output=True,
+        check=False,
+        timeout=TIMEOUT_SECONDS,
+        env=environment(),
+    )
+    assert b"completed" in program.stderr
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
+    source = f"import sys; sys.modules[{missing!r}] = None; import lash_trio.cli as c; c.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, check=False, env=environment()
+    )
+    assert done.returncode == 2
+    assert done.stdout == b""
+    (line,) = done.stderr.decode().splitlines()
+    assert line == (
+        f"lash-trio: the command needs {missing}, which is not installed; "
+        "python -m pip install 'lash-trio[cli]' installs what it needs."
+    )
+
+
+def test_another_missing_module_is_not_taken_for_the_extra() -> None:
+    missing = "lash_trio.cli._demo"
+    source = f"import sys; sys.modules[{missing!r}] = None; import lash_trio.cli as c; c.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, check=False, env=environment()
+    )
+    assert done.returncode == 1
+    assert b"ModuleNotFoundError" in done.stderr
+
+
+def test_importing_the_package_needs_no_extra() -> None:
+    source = "import sys, lash_trio.cli; print({'click', 'rich'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, check=True)
+    assert done.stdout == b"set()\n"
+
+
+def test_the_installed_script_is_the_same_command() -> None:
+    script = Path(sys.executable).with_name("lash-trio")
+    done = subprocess.run([script, "--version"], capture_output=True, check=True)
+    assert done.stdout.decode() == f"lash-trio, version {version('lash-trio')}\n"
