@@ -48,6 +48,8 @@ class SqliteOptions:
         max_batch: how many functions may share a transaction.
         poll_seconds: how often it looks whether another program has written.
         vfs: the name of a registered SQLite VFS to use; the system's where None.
+        lease_ttl_ms: for how long the lease of an opened scope lasts; a thread renews
+            it three times as often.
     """
 
     synchronous: Synchronous = Synchronous.FULL
@@ -55,6 +57,7 @@ class SqliteOptions:
     max_batch: int = attrs.field(default=256, validator=ge(1))
     poll_seconds: float = attrs.field(default=0.05, validator=gt(0))
     vfs: str | None = None
+    lease_ttl_ms: int = attrs.field(default=30_000, validator=ge(3))
 
 
 @attrs.frozen

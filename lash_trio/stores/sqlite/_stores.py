@@ -52,8 +52,9 @@ async def open_sqlite(
         StoreError: the path is no database that this version can use.
     """
     clock = SystemClock()
-    async with SqliteDatabase(path, options) as database:
-        with SqliteEffectJournal(database, clock) as journal:
+    chosen = SqliteOptions() if options is None else options
+    async with SqliteDatabase(path, chosen) as database:
+        with SqliteEffectJournal(database, clock, lease_ttl_ms=chosen.lease_ttl_ms) as journal:
             yield SqliteStores(
                 database=database,
                 registry=SqliteProcessRegistry(database, clock),
