@@ -109,7 +109,7 @@ def _serve_by_appends(plan: Plan) -> Groups:
 
 
 _UP_TO_100_000 = tuple(
-    Plan(rounds=7, samples=400, warm_up=30, size=10**power) for power in range(6)
+    Plan(rounds=5, samples=400, warm_up=30, size=10**power) for power in range(6)
 )
 _QUICK = tuple(Plan(rounds=1, samples=5, warm_up=1, size=size) for size in (1, 10))
 
@@ -147,7 +147,7 @@ CURVES: tuple[Curve, ...] = (
         against="send to receive, a trio memory channel for each task",
         baseline=_serve_by_channels,
         ours=_serve_by_appends,
-        plans=tuple(Plan(rounds=7, size=size) for size in (1_000, 3_000, 10_000, 30_000, 100_000)),
+        plans=tuple(Plan(rounds=5, size=size) for size in (1_000, 3_000, 10_000, 30_000, 100_000)),
         quick=_QUICK,
     ),
 )

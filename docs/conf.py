@@ -60,6 +60,8 @@ nitpicky = True
 # this one are never ignored.
 nitpick_ignore_regex = [
     (r"py:.*", r"(apsw|trio|trio_util|attrs?|cattrs|click|hypothesis|jsonschema|rich)(\..*)?"),
+    # Written without its module where hypothesis is imported for types alone.
+    (r"py:.*", r"SearchStrategy"),
     (r"py:.*", r"(abc|asyncio|builtins|collections|contextlib|dataclasses)\..*"),
     (r"py:.*", r"(datetime|enum|functools|json|logging|os|pathlib|random|sqlite3)\..*"),
     (r"py:.*", r"(subprocess|threading|types|typing|typing_extensions|uuid)\..*"),

@@ -6,26 +6,25 @@ It needs the extra ``lash-trio[cli]`` (click and rich); importing this package d
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
-_EXTRA = frozenset({"click", "rich"})
+_EXTRA = ("click", "rich")
 
 
 def main() -> None:
     """Run the ``lash-trio`` command with the arguments of this program.
 
     Raises:
-        SystemExit: always; ``lash-trio --help`` tells what the statuses mean.
+        SystemExit: always; ``lash-trio run --help`` tells what the statuses mean.
     """
-    try:
-        from ._main import command
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in _EXTRA:
-            raise
+    missing = [name for name in _EXTRA if find_spec(name) is None]
+    if missing:
         print(
-            f"lash-trio: the command needs {missing}, which is not installed; "
+            f"lash-trio: the command needs {' and '.join(missing)}, which cannot be found; "
             "python -m pip install 'lash-trio[cli]' installs what it needs.",
             file=sys.stderr,
         )
         sys.exit(2)
+    from ._main import command
+
     command(prog_name="lash-trio")

@@ -54,8 +54,8 @@ class EffectRun:
     __slots__ = ("_abandoned", "_cancel_scope", "_reason", "_scope_id", "envelope", "state")
 
     def __init__(self, envelope: EffectEnvelope, scope_id: str) -> None:
-        self.envelope = envelope
-        self.state = EffectState.RUNNING
+        self.envelope: EffectEnvelope = envelope
+        self.state: EffectState = EffectState.RUNNING
         self._scope_id = scope_id
         self._cancel_scope = trio.CancelScope()
         self._reason: str | None = None

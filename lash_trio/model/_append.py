@@ -47,12 +47,12 @@ class DeclaredType:
     __slots__ = ("_check", "_compiled", "event_type", "is_plain", "needs_replay_key")
 
     def __init__(self, event_type: ProcessEventType) -> None:
-        self.event_type = event_type
-        self.needs_replay_key = (
+        self.event_type: ProcessEventType = event_type
+        self.needs_replay_key: bool = (
             event_type.semantics.terminal is not None or event_type.name == CANCEL_REQUESTED
         )
         # Most events are plain: any payload, no key needed, no meaning beyond the log.
-        self.is_plain = (
+        self.is_plain: bool = (
             not event_type.payload_schema
             and not self.needs_replay_key
             and event_type.semantics.wake is None

@@ -58,7 +58,7 @@ class EffectError(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
-        self.code = str(code)
+        self.code: str = str(code)
         self.message = message
 
     def __str__(self) -> str:
@@ -111,7 +111,7 @@ class PluginError(EffectError):
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(EffectErrorCode.PLUGIN, message)
-        self.reason = str(reason)
+        self.reason: str = str(reason)
 
     def __reduce__(self) -> tuple[type[PluginError], tuple[str, str]]:
         return (type(self), (self.reason, self.message))

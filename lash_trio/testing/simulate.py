@@ -22,6 +22,7 @@ import attrs
 from ..abc import ProcessRegistry
 from ..stores.memory import MemoryProcessRegistry
 from ._schedule import run_seeded
+from ._simulate._faults import FaultRates as FaultRates
 from ._simulate._world import Violation as Violation, World, WorldOptions as WorldOptions
 
 

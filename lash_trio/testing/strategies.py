@@ -15,11 +15,11 @@ from typing import TypeVar
 
 try:
     from hypothesis import strategies as _st
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "lash_trio.testing.strategies needs hypothesis, which is not installed here; "
         "install lash-trio[testing]"
-    ) from error
+    ) from _error
 
 from hypothesis.strategies import SearchStrategy
 

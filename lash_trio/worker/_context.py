@@ -74,7 +74,7 @@ class ContextParts:
         waits: parks it.
         activity: which of its tasks are active.
         clock: tells the time.
-        poke: tells the worker that there may be something to do.
+        poke: tells the worker which process there is to run.
     """
 
     scope: ScopedEffectController
@@ -85,7 +85,7 @@ class ContextParts:
     waits: Waits
     activity: Activity
     clock: Clock
-    poke: Callable[[], None]
+    poke: Callable[[str], None]
 
 
 class ProcessContext:
@@ -303,7 +303,7 @@ class ProcessContext:
         await self._scope.process(self._registry, StartProcess(registration=registration))
         if not detached:
             self._children[child_id] = None
-        self._parts.poke()
+        self._parts.poke(child_id)
         return ChildProcess(self, child_id)
 
     async def await_process(self, process_id: str) -> ProcessAwaitOutput:

@@ -52,7 +52,7 @@ class RunEnvironment:
     definitions: ProcessDefinitions
     clock: Clock
     cancel_grace_seconds: float
-    poke: Callable[[], None]
+    poke: Callable[[str], None]
 
 
 class ProcessRun:
@@ -258,7 +258,6 @@ class ProcessRun:
                 child_id, f"its parent {self.process_id!r} ended as {output.terminal_state}"
             )
             await self._registry.append_event(child_id, request)
-        self._env.poke()
 
     async def _notes(
         self, definition: ProcessDefinition, context: ProcessContext | None

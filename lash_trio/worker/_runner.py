@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 import trio
@@ -22,6 +22,7 @@ from ..model import (
 )
 from ._definitions import ProcessDefinitions
 from ._lease import LeaseKeeper, give_back
+from ._pokes import Pokes
 from ._run import ProcessRun, RunEnvironment
 from ._slots import Activity, RunningSlots
 
@@ -81,8 +82,8 @@ class _Pause:
 class ProcessWorkRunner:
     """Drives the processes of a registry that have not ended.
 
-    It looks at start, on :meth:`poke`, and every ``poll_seconds``: claims a row, looks
-    again, runs the process in a task of its own, writes the end and gives the lease
+    It looks at start, on :meth:`poke`, and ``poll_seconds`` after it last looked at all:
+    claims a row, looks again, runs the process in a task of its own, writes the end and gives the lease
     back in one transaction.  One row that cannot be driven never stops the others: it
     is left alone for a while, longer each time.
 
@@ -113,12 +114,12 @@ class ProcessWorkRunner:
         self._registry = registry
         self._definitions = definitions
         self._options = WorkerOptions() if options is None else options
-        self.owner_id = f"worker-{uuid.uuid4().hex[:12]}" if owner_id is None else owner_id
+        self.owner_id: str = f"worker-{uuid.uuid4().hex[:12]}" if owner_id is None else owner_id
         self._slots = RunningSlots(self._options.max_running)
         self._runs: dict[str, ProcessRun] = {}
         self._pauses: dict[str, _Pause] = {}
         self._left_alone: dict[str, str] = {}
-        self._poked = trio.Event()
+        self._pokes = Pokes()
         self._claiming = trio.CancelScope()
         self._started = False
         self._stopped = trio.Event()
@@ -143,9 +144,13 @@ class ProcessWorkRunner:
             left_alone=dict(self._left_alone),
         )
 
-    def poke(self) -> None:
-        """Look for work now.  Not a checkpoint."""
-        self._poked.set()
+    def poke(self, process_id: str | None = None) -> None:
+        """Look for work now.  Not a checkpoint.
+
+        Args:
+            process_id: the process to look at; all of them where None.
+        """
+        self._pokes.poke(process_id)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until :meth:`drain`, or until cancelled.
@@ -182,12 +187,14 @@ class ProcessWorkRunner:
 
     async def _work(self, runs: trio.Nursery) -> None:
         while True:
-            self._poked = trio.Event()
-            await self._sweep(runs)
+            self._pokes.clear()
+            await self._look_at_all(runs)
+            # What is cut off here is looked at with all the others at once.
             with trio.move_on_after(self._options.poll_seconds):
-                await self._poked.wait()
+                while (process_ids := await self._pokes.wait()) is not None:
+                    await self._look_at(runs, process_ids)
 
-    async def _sweep(self, runs: trio.Nursery) -> None:
+    async def _look_at_all(self, runs: trio.Nursery) -> None:
         try:
             records = await self._registry.list_non_terminal()
         except EffectError as error:
@@ -196,6 +203,21 @@ class ProcessWorkRunner:
         self._left_alone = {}
         ids = {record.id for record in records}
         self._pauses = {i: pause for i, pause in self._pauses.items() if i in ids}
+        await self._drive(runs, records)
+
+    async def _look_at(self, runs: trio.Nursery, process_ids: Iterable[str]) -> None:
+        records: list[ProcessRecord] = []
+        for process_id in process_ids:
+            try:
+                record = await self._registry.get_process(process_id)
+            except EffectError as error:
+                _logger.warning("process %s could not be looked at: %s", process_id, error)
+                continue
+            if record is not None and not record.is_terminal:
+                records.append(record)
+        await self._drive(runs, records)
+
+    async def _drive(self, runs: trio.Nursery, records: Iterable[ProcessRecord]) -> None:
         # The slot comes first: a row is claimed only when it can run.
         activity = Activity(self._slots)
         try:
@@ -218,7 +240,9 @@ class ProcessWorkRunner:
         if record.id in self._runs:
             return False
         why = self._hindrance(record)
-        if why is not None:
+        if why is None:
+            self._left_alone.pop(record.id, None)
+        else:
             self._left_alone[record.id] = why
         return why is None
 

@@ -78,9 +78,9 @@ class Runtime(AbstractAsyncContextManager["Runtime"]):
             parts.registry.durability_tier,
         )
         self.definitions = definitions
-        self.registry = parts.registry
+        self.registry: ProcessRegistry = parts.registry
         self._parts = parts
-        self.worker = ProcessWorkRunner(
+        self.worker: ProcessWorkRunner = ProcessWorkRunner(
             parts.registry, parts.host, definitions, parts.worker, owner_id=parts.owner_id
         )
 
@@ -147,7 +147,7 @@ class Runtime(AbstractAsyncContextManager["Runtime"]):
         )
         registration = self.definitions.registration(known.name, args or {}, start)
         record = await self.registry.register_process(registration)
-        self.worker.poke()
+        self.worker.poke(record.id)
         return ProcessHandle(self, record.id)
 
     async def get(self, process_id: str) -> ProcessHandle:

@@ -15,7 +15,7 @@ from lash_trio.cli._board import Board
 from lash_trio.cli._progress import PlainProgress
 
 COMMAND = (sys.executable, "-m", "lash_trio")
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 WriteFile = Callable[..., Path]
 Invoke = Callable[..., Result]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import textwrap
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -123,12 +124,10 @@ def test_the_second_signal_stops_at_once(file: Path) -> None:
         program.read_until("sleeps for ")
         program.send(signal.SIGINT)
         program.read_until("is asked to end")
-        began_at = time.monotonic()
         program.send(signal.SIGINT)
         assert program.end() == (130, b"")
-        # Well below the grace that a process has after a request.
-        assert time.monotonic() - began_at < 3
-    assert "lash-trio: stopped; the process had not ended" in program.stderr
+    # And not cancelled, as it is after its grace.
+    assert program.stderr.endswith("lash-trio: stopped; the process had not ended\n")
 
 
 def test_different_signals_count_together(file: Path) -> None:
@@ -145,31 +144,32 @@ def test_what_does_not_give_way_is_left_behind(file: Path) -> None:
         program.read_until("sleeps for ")
         program.send(signal.SIGINT)
         program.read_until("is asked to end")
-        began_at = time.monotonic()
         program.send(signal.SIGINT)
         assert program.end() == (130, b"")
-        assert 0.9 < time.monotonic() - began_at < 4
     assert program.stderr.endswith("lash-trio: stopped at once\n")
-
-
-def test_a_third_signal_does_not_wait_for_anything(file: Path) -> None:
-    with running(file, "blocking") as program:
-        program.read_until("blocks")
-        began_at = time.monotonic()
-        for _ in range(3):
-            program.send(signal.SIGINT)
-            time.sleep(0.1)
-        assert program.end() == (130, b"")
-        assert time.monotonic() - began_at < 0.9
 
 
 def test_a_process_that_blocks_the_event_loop_can_be_stopped(file: Path) -> None:
     with running(file, "blocking") as program:
         program.read_until("blocks")
         program.send(signal.SIGINT)
-        time.sleep(0.1)
+        # Nothing tells when it has come, and two that come together are one.
+        time.sleep(0.5)
         program.send(signal.SIGINT)
         assert program.end() == (130, b"")
+    assert program.stderr.endswith("lash-trio: stopped at once\n")
+
+
+def test_a_third_signal_does_not_wait_for_anything(write_file: WriteFile) -> None:
+    patient = "import lash_trio.cli._interrupt as i\ni._UNWIND_SECONDS = 3600\n"
+    path = write_file(patient + textwrap.dedent(SOURCE))
+    with running(path, "blocking") as program:
+        program.read_until("blocks")
+        for _ in range(3):
+            program.send(signal.SIGINT)
+            time.sleep(0.3)
+        assert program.end() == (130, b"")
+    assert program.stderr.endswith("lash-trio: stopped at once\n")
 
 
 def test_ctrl_c_while_the_file_is_imported(write_file: WriteFile) -> None:

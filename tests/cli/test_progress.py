@@ -18,7 +18,8 @@ from lash_trio import (
 )
 from lash_trio.cli._board import Board, Row
 from lash_trio.cli._describe import Tone
-from lash_trio.cli._progress import Line, LiveProgress, PlainProgress, open_progress
+from lash_trio.cli._live import LiveProgress
+from lash_trio.cli._progress import Line, PlainProgress, open_progress
 from tests.cli.support import Shown
 
 DONE = ProcessAwaitOutput.success(None)

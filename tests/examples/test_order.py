@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -83,18 +82,24 @@ def test_all_commands_of_the_readme_are_found() -> None:
     assert all(shlex.split(command)[:2] == ["lash-trio", "run"] for command in commands())
 
 
-@pytest.mark.parametrize("command", commands())
-def test_the_commands_of_the_readme(command: str, tmp_path: Path) -> None:
+async def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     shutil.copytree(README.parent, tmp_path / "examples")
+    async with trio.open_nursery() as nursery:
+        for command in commands():
+            nursery.start_soon(run_shown_command, command, tmp_path)
+
+
+async def run_shown_command(command: str, directory: Path) -> None:
     scripts = str(Path(sys.executable).parent)
-    done = subprocess.run(
-        ["sh", "-c", command],
-        capture_output=True,
-        check=False,
-        cwd=tmp_path,
-        timeout=TIMEOUT_SECONDS,
-        env=environment(PATH=os.pathsep.join([scripts, os.environ["PATH"]])),
-    )
+    with trio.fail_after(TIMEOUT_SECONDS):
+        done = await trio.run_process(
+            ["sh", "-c", command],
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            cwd=directory,
+            env=environment(PATH=os.pathsep.join([scripts, os.environ["PATH"]])),
+        )
     fails = "moon" in command
     assert done.returncode == (1 if fails else 0), done.stderr.decode()
     assert (b"Traceback" in done.stderr) is fails

@@ -286,3 +286,15 @@ async def test_a_failure_beside_the_error_of_the_block_stays_with_the_effect() -
     assert caught.value is error
     with pytest.raises(ExceptionGroup):
         await handle.result()
+
+
+async def test_an_error_of_the_block_beside_an_outer_cancellation_of_a_nursery_inside() -> None:
+    error = IndexError("mine")
+    with pytest.raises(IndexError) as caught:  # noqa: PT012
+        with trio.CancelScope() as outer:
+            async with HOST.scoped(TURN) as scope:
+                scope.start_effect(*call(in_nursery))
+                await wait_all_tasks_blocked()
+                outer.cancel()
+                raise error
+    assert caught.value is error

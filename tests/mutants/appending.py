@@ -217,6 +217,15 @@ class ChecksEndsBeforePayloads(EarlyRefusal):
         return over and request.replay is not None and self._log(process_id).is_terminal
 
 
+class LooksForOutputsBeforeEnds(EarlyRefusal):
+    """Refuses an end without await output before it looks whether the process has ended."""
+
+    reason = PluginReason.INVALID_SELECTOR
+
+    def is_refused(self, process_id: str, request: ProcessEventAppendRequest) -> bool:
+        return request.event_type == "process.completed" and request.payload == {}
+
+
 class WritesWhatItRefuses(Faulty):
     """Leaves the event of an append that it refuses."""
 

@@ -1,5 +1,7 @@
 """What faulty registries are built with."""
 
+from typing import Any
+
 import attrs
 
 from lash_trio import (
@@ -21,7 +23,7 @@ from lash_trio.stores.memory._log import ProcessLog
 class Faulty(MemoryProcessRegistry):
     """Ways around the rules."""
 
-    def change_row(self, process_id: str, **changes: object) -> ProcessRecord:
+    def change_row(self, process_id: str, **changes: Any) -> ProcessRecord:
         log = self._log(process_id)
         log.replace_record(attrs.evolve(log.record, **changes))
         return log.record

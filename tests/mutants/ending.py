@@ -100,6 +100,12 @@ class AppendsWhatSelectorsMiss(ForgivingAppend):
     reason = PluginReason.INVALID_SELECTOR
 
 
+class AcceptsOtherOutputs(ForgivingAppend):
+    """Ends a process with the await output of another end."""
+
+    reason = PluginReason.INVALID_PAYLOAD
+
+
 class KeepsTheWait(Faulty):
     """Leaves the wait in the row of a process that has ended."""
 
@@ -378,6 +384,13 @@ class CannotCountNothing(Faulty):
         if counted == 0 and up_to_sequence > 0:
             raise KeyError(event_type)
         return counted
+
+
+class TakesNegativeLimitsForNone(Faulty):
+    """Reads nothing where the limit is negative."""
+
+    async def recent_events(self, process_id: str, limit: int) -> list[ProcessEvent]:
+        return await super().recent_events(process_id, max(limit, 0))
 
 
 class HandsOutItsOwnList(Faulty):

@@ -33,7 +33,7 @@ class AcceptsBlankScopes(FaultyHost):
     @asynccontextmanager
     async def scoped(self, scope: EffectScope) -> AsyncIterator[ScopedEffects]:
         named = {name: getattr(scope, name).strip() or "blank" for name in scope.id_names}
-        async with super().scoped(attrs.evolve(scope, **named)) as opened:  # type: ignore[type-var]
+        async with super().scoped(attrs.evolve(scope, **named)) as opened:  # type: ignore[misc]
             yield opened
 
 
@@ -169,4 +169,4 @@ class ForgetsOutcomes(FaultyHost):
             self, envelope: EffectEnvelope, local_executor: LocalExecution
         ) -> EffectOutcome:
             outcome = await super().execute_effect(envelope, local_executor)
-            return attrs.evolve(outcome, value=None)  # type: ignore[call-arg, type-var]
+            return attrs.evolve(outcome, value=None)  # type: ignore[misc]

@@ -4,6 +4,7 @@ import attrs
 import trio
 
 from lash_trio import (
+    CORE_EVENT_TYPES,
     ExternalInput,
     FunctionInput,
     PluginError,
@@ -98,6 +99,36 @@ class AcceptsBlankHostProfiles(ForgivingRegistration):
 
     def is_forgiven(self, registration: ProcessRegistration) -> bool:
         return not registration.provenance.host_profile_id.strip()
+
+
+class AcceptsBlankSessions(ForgivingRegistration):
+    """Registers a wake target with a blank session."""
+
+    def is_forgiven(self, registration: ProcessRegistration) -> bool:
+        return registration.wake_target is not None
+
+
+class AcceptsBlankDefinitions(ForgivingRegistration):
+    """Registers a function whose definition has a blank name."""
+
+    def is_forgiven(self, registration: ProcessRegistration) -> bool:
+        asked = registration.input
+        return isinstance(asked, FunctionInput) and not asked.name.strip()
+
+
+class AcceptsBlankEnvironments(ForgivingRegistration):
+    """Registers a blank environment reference."""
+
+    def is_forgiven(self, registration: ProcessRegistration) -> bool:
+        return registration.env_ref is not None and not registration.env_ref.strip()
+
+
+class AcceptsOtherCoreTypes(ForgivingRegistration):
+    """Registers a core type with another meaning."""
+
+    def is_forgiven(self, registration: ProcessRegistration) -> bool:
+        core = {kind.name for kind in CORE_EVENT_TYPES}
+        return any(kind.name in core for kind in registration.event_types)
 
 
 class AcceptsBlankEventTypes(ForgivingRegistration):

@@ -130,6 +130,28 @@ async def test_a_process_is_parked_when_all_its_tasks_are(
         await registry.await_process("p")
 
 
+async def test_children_that_end_before_the_block_does_leave_no_trace(
+    registry: HookedRegistry, definitions: ProcessDefinitions
+) -> None:
+    @definitions.process("p")
+    async def p(ctx: ProcessContext) -> None:
+        async with ctx.open_nursery() as nursery:
+            nursery.start_soon(ctx.sleep, 1)
+            nursery.start_soon(trio.sleep, 1)
+            await trio.sleep(2)
+            await ctx.sleep(2)
+            nursery.start_soon(ctx.sleep, 2)
+
+    one = worker(registry, definitions)
+    await register(registry, definitions, p)
+    async with working(one):
+        for at, running in [(1.5, 1), (3, 0), (5, 0)]:
+            await trio.sleep_until(at)
+            statistics = one.statistics()
+            assert (statistics.running, statistics.parked) == (running, 1 - running), at
+        await registry.await_process("p")
+
+
 async def test_the_end_of_the_last_child_lets_nobody_in_between(
     registry: HookedRegistry, definitions: ProcessDefinitions
 ) -> None:

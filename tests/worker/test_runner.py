@@ -87,12 +87,76 @@ async def test_it_looks_when_it_is_poked(
         assert await ended_at(registry) == 5
 
 
-async def test_a_poke_while_it_looks_is_not_lost(
+async def test_it_can_be_poked_for_one_process(
     registry: HookedRegistry, some: ProcessDefinitions
+) -> None:
+    one = worker(registry, some, WorkerOptions(poll_seconds=10))
+    async with working(one):
+        await trio.sleep(5)
+        for process_id in ("a", "b", "c"):
+            await register(registry, some, "busy", process_id, seconds=0)
+        registry.calls.clear()
+        for process_id in ("b", "nobody", "b"):
+            one.poke(process_id)
+        assert await ended_at(registry, "b") == 5
+        assert ("list_non_terminal", "") not in registry.calls
+        await trio.sleep(1)
+        one.poke("b")
+        await settled()
+        assert [call for call in registry.calls if call[1] in ("a", "c")] == []
+        assert await ended_at(registry, "a") == 10, "the poll comes when it would have come"
+        assert await ended_at(registry, "c") == 10
+
+
+async def test_a_poke_for_one_process_that_fails_stops_nothing(
+    registry: HookedRegistry, some: ProcessDefinitions
+) -> None:
+    one = worker(registry, some, WorkerOptions(poll_seconds=10))
+    async with working(one):
+        await trio.sleep(5)
+        for process_id in ("a", "b"):
+            await register(registry, some, "busy", process_id, seconds=0)
+        registry.hooks["get_process"] = raising(StoreError("bad sector"), only_for="a", times=1)
+        one.poke("a")
+        one.poke("b")
+        assert await ended_at(registry, "b") == 5
+        assert await ended_at(registry, "a") == 10
+
+
+async def test_a_poke_for_a_row_that_is_not_its_own_is_told(
+    registry: HookedRegistry, some: ProcessDefinitions
+) -> None:
+    elsewhere = ProcessDefinitions()
+    elsewhere.process("elsewhere")(idle)
+    one = worker(registry, some, WorkerOptions(poll_seconds=10))
+    async with working(one):
+        await settled()
+        await register(registry, elsewhere, "elsewhere")
+        one.poke("p")
+        await settled()
+        assert one.statistics().left_alone == {"p": "there is no definition 'elsewhere' here"}
+
+
+async def test_many_pokes_do_not_keep_it_from_looking_at_all(
+    registry: HookedRegistry, some: ProcessDefinitions
+) -> None:
+    one = worker(registry, some, WorkerOptions(poll_seconds=2))
+    async with working(one):
+        await settled()
+        await register(registry, some, "busy", seconds=0)
+        for _ in range(30):
+            await trio.sleep(0.1)
+            one.poke("nobody")
+        assert await ended_at(registry) == 2
+
+
+@pytest.mark.parametrize("process_id", [None, "p"])
+async def test_a_poke_while_it_looks_is_not_lost(
+    registry: HookedRegistry, some: ProcessDefinitions, process_id: str | None
 ) -> None:
     one = worker(registry, some, WorkerOptions(poll_seconds=1000))
 
-    async def slow(process_id: str) -> None:
+    async def slow(_: str) -> None:
         await trio.sleep(1)
 
     async with working(one):
@@ -102,7 +166,7 @@ async def test_a_poke_while_it_looks_is_not_lost(
         one.poke()
         await trio.sleep(0.5)
         await register(registry, some, "busy", seconds=0)
-        one.poke()
+        one.poke(process_id)
         assert await ended_at(registry) == 7
         await registry.await_process("first")
 

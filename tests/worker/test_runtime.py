@@ -30,7 +30,7 @@ from lash_trio import (
 )
 from lash_trio.model import DurabilityTier, EffectError
 
-from .support import HookedRegistry, idle, log, raising, register, row, settled
+from .support import HookedRegistry, idle, log, register, row, settled
 
 
 @pytest.fixture
@@ -389,13 +389,26 @@ async def test_a_worker_that_crashes_surfaces_and_nothing_hangs(
     assert trio.current_time() < 1.5
 
 
+@pytest.mark.parametrize("first", ["block", "worker"])
 async def test_a_crash_and_the_blocks_own_exception_leave_together(
-    registry: HookedRegistry, some: ProcessDefinitions
+    registry: HookedRegistry, some: ProcessDefinitions, first: str
 ) -> None:
     bug, error = ZeroDivisionError("a bug of the registry"), KeyError("mine")
-    registry.hooks["list_non_terminal"] = raising(bug)
+
+    async def crash(process_id: str) -> None:
+        if first == "worker":
+            raise bug
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise bug
+
+    registry.hooks["list_non_terminal"] = crash
     with pytest.raises(ExceptionGroup) as left:  # noqa: PT012
         async with open_runtime(some, registry):
+            await settled()
+            if first == "block":
+                raise error
             try:
                 await trio.sleep_forever()
             finally:

@@ -129,8 +129,8 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
     """
 
     def __init__(self, path: str | os.PathLike[str], options: SqliteOptions | None = None) -> None:
-        self.path = os.fspath(path)
-        self.waiters = EventWaiters()
+        self.path: str = os.fspath(path)
+        self.waiters: EventWaiters = EventWaiters()
         self._options = SqliteOptions() if options is None else options
         self._send, self._receive = trio.open_memory_channel[_Job](math.inf)
         self._nursery_manager = trio.open_nursery()

@@ -242,6 +242,15 @@ async def the_payload_comes_before_the_end(bench: RegistryBench) -> None:
     await _refused(bench, "a second end", PluginReason.INVALID_PAYLOAD, asked)
 
 
+@registry_check
+async def the_end_comes_before_the_selectors(bench: RegistryBench) -> None:
+    """A second terminal event without await output is refused for the end."""
+    await bench.register()
+    await bench.end()
+    asked = request(COMPLETED, {}, "k")
+    await _refused(bench, "a second end", PluginReason.PROCESS_TERMINAL, asked)
+
+
 CHECKS = (
     events_are_numbered_without_gaps,
     processes_have_logs_of_their_own,
@@ -261,4 +270,5 @@ CHECKS = (
     a_missing_key_comes_before_the_payload,
     a_missing_key_comes_before_the_end,
     the_payload_comes_before_the_end,
+    the_end_comes_before_the_selectors,
 )

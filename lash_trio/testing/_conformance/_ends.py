@@ -112,6 +112,20 @@ async def an_end_must_have_what_its_selector_wants(bench: RegistryBench) -> None
 
 
 @registry_check
+async def an_output_must_fit_its_end(bench: RegistryBench) -> None:
+    """A terminal event whose await output tells of another end than its type is refused."""
+    await bench.register()
+    payload: JsonValue = {"await_output": to_json(_FAILURE)}
+    await expect_refused(
+        "a completion with the await output of a failure",
+        PluginReason.INVALID_PAYLOAD,
+        bench.registry.append_event("p1", request(COMPLETED, payload, "end")),
+    )
+    expect("the log", await bench.log(), [])
+    expect("the status", (await bench.row()).status.label, "running")
+
+
+@registry_check
 async def the_end_clears_the_wait(bench: RegistryBench) -> None:
     """A process that has ended waits for nothing, in whatever way it ended."""
     await bench.register("p1", "p2")
@@ -179,6 +193,7 @@ CHECKS = (
     a_declared_type_may_end_the_process,
     a_completed_type_may_take_its_payload,
     an_end_must_have_what_its_selector_wants,
+    an_output_must_fit_its_end,
     the_end_clears_the_wait,
     complete_process_ends_it,
     complete_process_may_be_repeated,

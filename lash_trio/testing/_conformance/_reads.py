@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...model import ProcessEvent
+from ...model import EffectErrorCode, ProcessEvent
 from ._registry_bench import OTHER, SIGNAL, RegistryBench, registry_check, request, signal
-from ._rules import expect
+from ._rules import expect, expect_error
 
 
 def _numbers(events: Sequence[ProcessEvent]) -> list[int]:
@@ -78,6 +78,16 @@ async def a_read_list_is_the_readers(bench: RegistryBench) -> None:
         expect("the numbers in the log", _numbers(await bench.log()), [1, 2])
 
 
+@registry_check
+async def a_limit_is_not_negative(bench: RegistryBench) -> None:
+    """``events_after`` and ``recent_events`` refuse a negative limit."""
+    await bench.register()
+    await bench.signals(1, 2)
+    code = EffectErrorCode.INVALID_VALUE
+    await expect_error("events_after", code, bench.registry.events_after("p1", 0, -1))
+    await expect_error("recent_events", code, bench.registry.recent_events("p1", -1))
+
+
 CHECKS = (
     events_after_a_number_are_in_order,
     a_limit_takes_the_first,
@@ -85,4 +95,5 @@ CHECKS = (
     events_are_counted_through_a_number,
     a_type_without_events_counts_none,
     a_read_list_is_the_readers,
+    a_limit_is_not_negative,
 )

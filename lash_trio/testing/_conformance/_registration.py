@@ -8,7 +8,9 @@ import attrs
 
 from ...model import (
     CANCEL_REQUESTED,
+    COMPLETED,
     CORE_EVENT_TYPES,
+    WAITING,
     JsonValue,
     PluginReason,
     PreparedToolCall,
@@ -23,6 +25,9 @@ from ...model import (
     ProcessStatusFilter,
     ProcessTerminalSpec,
     ProcessTerminalState,
+    ProcessValueSelector,
+    ProcessWakeSpec,
+    SessionScope,
     TurnCausalRef,
 )
 from ._registry_bench import (
@@ -135,6 +140,57 @@ async def a_blank_host_profile_is_refused(bench: RegistryBench) -> None:
     for blank in ("", " \t"):
         asked = attrs.evolve(PLAIN, provenance=ProcessProvenance.host(blank))
         await _refused(bench, f"the host profile {blank!r}", asked)
+
+
+@registry_check
+async def a_blank_session_is_refused(bench: RegistryBench) -> None:
+    """The session that started a process, and the one that its wakes wake, are not blank."""
+    for blank in ("", " \t"):
+        scope = SessionScope(session_id=blank)
+        started = attrs.evolve(PLAIN, provenance=ProcessProvenance.session(scope, "conformance"))
+        await _refused(bench, f"the originating session {blank!r}", started)
+        waking = attrs.evolve(PLAIN, wake_target=scope)
+        await _refused(bench, f"the wake target {blank!r}", waking)
+
+
+@registry_check
+async def a_blank_definition_is_refused(bench: RegistryBench) -> None:
+    """The definition that a ``function`` input names is not blank."""
+    for blank in ("", " \t"):
+        asked = attrs.evolve(PLAIN, input=ProcessInput.function(blank))
+        await _refused(bench, f"the definition {blank!r}", asked)
+
+
+@registry_check
+async def a_blank_environment_is_refused(bench: RegistryBench) -> None:
+    """An environment reference is not blank where there is one."""
+    for blank in ("", " \t"):
+        asked = attrs.evolve(PLAIN, input=ProcessInput.function("order"), env_ref=blank)
+        await _refused(bench, f"the environment reference {blank!r}", asked)
+
+
+@registry_check
+async def core_event_types_keep_their_meaning(bench: RegistryBench) -> None:
+    """A core event type may be declared with a wake, but with no other end and no other schema."""
+    wake = ProcessWakeSpec(input=ProcessValueSelector.payload())
+    failing = ProcessTerminalSpec(
+        state=ProcessTerminalState.FAILED, await_output=ProcessValueSelector.payload()
+    )
+    for what, other in (
+        ("no end", ProcessEventType(name=COMPLETED)),
+        ("another end", _ending(COMPLETED, failing)),
+        ("an end", _ending(CANCEL_REQUESTED, failing)),
+        ("a schema", ProcessEventType(name=WAITING, payload_schema={"type": "object"})),
+    ):
+        await _refused(bench, f"{other.name} declared with {what}", declaring(other))
+    semantics = ProcessEventSemanticsSpec(wake=wake)
+    waking = ProcessEventType(name=CANCEL_REQUESTED, semantics=semantics)
+    row = await bench.registry.register_process(declaring(waking))
+    expect_that(waking in row.event_types, f"expected the row to declare {waking!r}, got {row!r}")
+
+
+def _ending(name: str, terminal: ProcessTerminalSpec) -> ProcessEventType:
+    return ProcessEventType(name=name, semantics=ProcessEventSemanticsSpec(terminal=terminal))
 
 
 @registry_check
@@ -269,6 +325,10 @@ CHECKS = (
     core_event_types_are_declared,
     a_blank_id_is_refused,
     a_blank_host_profile_is_refused,
+    a_blank_session_is_refused,
+    a_blank_definition_is_refused,
+    a_blank_environment_is_refused,
+    core_event_types_keep_their_meaning,
     a_blank_event_type_is_refused,
     an_event_type_declared_twice_is_refused,
     a_failed_or_cancelled_end_needs_an_await_output,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import FrameType
 
 import attrs
@@ -115,8 +116,8 @@ async def test_the_cost_of_an_ordinal_does_not_depend_on_it() -> None:
     await register(registry)
     appends, waits = [], []
     for number in range(1, 5_001):
-        append = await calls_of(lambda: registry.append_event("p1", APPEND))
-        wait = await calls_of(lambda n=number: registry.wait_event_nth("p1", TICK, n))
+        append = await calls_of(partial(registry.append_event, "p1", APPEND))
+        wait = await calls_of(partial(registry.wait_event_nth, "p1", TICK, number))
         if number in (2, 50, 500, 5_000):
             appends.append(append)
             waits.append(wait)
