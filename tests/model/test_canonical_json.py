@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,9 @@ CANONICAL: list[tuple[JsonValue, str]] = [
     ({"😀": 1, "｡": 2, "b": 3, "B": 4, "": 5, "aa": 6}, '{"":5,"B":4,"aa":6,"b":3,"｡":2,"😀":1}'),
     ({"2": 1, "10": 2, "1": 3}, '{"1":3,"10":2,"2":1}'),
 ]
+
+
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("value", "text"), CANONICAL)
@@ -251,7 +255,8 @@ def test_the_hash_is_the_same_in_another_process(seed: str) -> None:
         "print(stable_hash(envelope(INPUT)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, "\n".join(sys.path)],
+        # The checkout comes last, so that the installed package is the one that is found.
+        [sys.executable, "-c", program, "\n".join([*sys.path, str(CHECKOUT)])],
         env={**os.environ, "PYTHONHASHSEED": seed},
         capture_output=True,
         text=True,
