@@ -2,14 +2,16 @@
 
 Each check holds one rule of a port: a plain async function, run inside trio, that
 raises :class:`AssertionError` with the name of the rule where it is broken.  No check
-sleeps.  This is all that a store of yours needs under pytest::
+sleeps; one that finds a call waiting for ever tells so after ten seconds of real time.
+This is all that a store of yours needs under pytest::
 
     @pytest.mark.parametrize("check", REGISTRY_CHECKS)
     def test_registry(check):
         clock = ManualClock()
-        new = lambda: contextlib.nullcontext(MyRegistry(clock))
+        new = functools.partial(open_my_registry, clock)  # an async context manager
         trio.run(check, RegistryUnderTest(open=new, advance_ms=clock.advance_ms))
 
+``contextlib.nullcontext(MyRegistry(clock))`` will do for one that needs no closing.
 The other ports go the same way: ``HOST_CHECKS`` with :class:`HostUnderTest`,
 ``CONTROLLER_CHECKS`` with :class:`ControllerUnderTest`, ``JOURNAL_CHECKS`` with
 :class:`JournalUnderTest`, and ``WAITER_CHECKS`` with a function that makes new waiters.

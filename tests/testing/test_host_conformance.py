@@ -19,6 +19,12 @@ from lash_trio.testing.conformance import (
     WaiterCheck,
 )
 
+TURN = EffectScope.turn("s1", "t1")
+
+
+def replaying_host() -> ReplayingEffectHost:
+    return ReplayingEffectHost(MemoryEffectJournal())
+
 
 @pytest.mark.parametrize("check", HOST_CHECKS)
 def test_inline_host(check: HostCheck) -> None:
@@ -27,8 +33,7 @@ def test_inline_host(check: HostCheck) -> None:
 
 @pytest.mark.parametrize("check", HOST_CHECKS)
 def test_replaying_host(check: HostCheck) -> None:
-    new = lambda: nullcontext(ReplayingEffectHost(MemoryEffectJournal()))  # noqa: E731
-    trio.run(check, HostUnderTest(open=new))
+    trio.run(check, HostUnderTest(open=lambda: nullcontext(replaying_host())))
 
 
 @pytest.mark.parametrize("check", CONTROLLER_CHECKS)
@@ -38,15 +43,12 @@ def test_inline_controller(check: ControllerCheck) -> None:
 
 @pytest.mark.parametrize("check", CONTROLLER_CHECKS)
 def test_scope_of_an_inline_host(check: ControllerCheck) -> None:
-    new = lambda: InlineEffectHost().scoped(EffectScope.turn("s1", "t1"))  # noqa: E731
-    trio.run(check, ControllerUnderTest(open=new))
+    trio.run(check, ControllerUnderTest(open=lambda: InlineEffectHost().scoped(TURN)))
 
 
 @pytest.mark.parametrize("check", CONTROLLER_CHECKS)
 def test_scope_of_a_replaying_host(check: ControllerCheck) -> None:
-    host = ReplayingEffectHost(MemoryEffectJournal())
-    new = lambda: host.scoped(EffectScope.turn("s1", "t1"))  # noqa: E731
-    trio.run(check, ControllerUnderTest(open=new))
+    trio.run(check, ControllerUnderTest(open=lambda: replaying_host().scoped(TURN)))
 
 
 @pytest.mark.parametrize("check", WAITER_CHECKS)

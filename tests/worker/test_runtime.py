@@ -30,7 +30,7 @@ from lash_trio import (
 )
 from lash_trio.model import DurabilityTier, EffectError
 
-from .support import HookedRegistry, idle, log, register, row, settled
+from .support import HookedRegistry, idle, log, raising, register, row, settled
 
 
 @pytest.fixture
@@ -406,8 +406,8 @@ async def test_a_crash_and_the_blocks_own_exception_leave_together(
     registry.hooks["list_non_terminal"] = crash
     with pytest.raises(ExceptionGroup) as left:  # noqa: PT012
         async with open_runtime(some, registry):
-            await settled()
             if first == "block":
+                await settled()
                 raise error
             try:
                 await trio.sleep_forever()

@@ -1,11 +1,12 @@
 """The stores in memory keep every rule of their ports."""
 
-import contextlib
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 
 import pytest
 import trio
 
-from lash_trio.abc import EffectJournal
+from lash_trio.abc import EffectJournal, ProcessRegistry
 from lash_trio.stores.memory import MemoryEffectJournal, MemoryProcessRegistry
 from lash_trio.testing.conformance import (
     JOURNAL_CHECKS,
@@ -18,10 +19,18 @@ from lash_trio.testing.conformance import (
 )
 
 
+def open_registry(clock: ManualClock) -> AbstractAsyncContextManager[ProcessRegistry]:
+    return nullcontext(MemoryProcessRegistry(clock))
+
+
+def open_journal() -> AbstractAsyncContextManager[EffectJournal]:
+    return nullcontext(MemoryEffectJournal())
+
+
 @pytest.mark.parametrize("check", REGISTRY_CHECKS)
 def test_registry(check: RegistryCheck) -> None:
     clock = ManualClock()
-    new = lambda: contextlib.nullcontext(MemoryProcessRegistry(clock))  # noqa: E731
+    new = partial(open_registry, clock)
     trio.run(check, RegistryUnderTest(open=new, advance_ms=clock.advance_ms))
 
 
@@ -32,5 +41,4 @@ async def break_leases(journal: EffectJournal) -> None:
 
 @pytest.mark.parametrize("check", JOURNAL_CHECKS)
 def test_journal(check: JournalCheck) -> None:
-    new = lambda: contextlib.nullcontext(MemoryEffectJournal())  # noqa: E731
-    trio.run(check, JournalUnderTest(open=new, break_leases=break_leases))
+    trio.run(check, JournalUnderTest(open=open_journal, break_leases=break_leases))
