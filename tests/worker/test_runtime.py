@@ -30,7 +30,7 @@ from lash_trio import (
 )
 from lash_trio.model import DurabilityTier, EffectError
 
-from .support import HookedRegistry, idle, log, raising, register, row, settled
+from .support import HookedRegistry, idle, log, register, row, settled
 
 
 @pytest.fixture
