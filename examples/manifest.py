@@ -168,9 +168,9 @@ def read_directory(path: Path, is_top: bool) -> Listing:
             listing.skipped[name] = "the name is not valid Unicode"
         elif entry.is_symlink():
             listing.skipped[name] = "a symbolic link"
-        elif entry.is_dir(follow_symlinks=False):
+        elif entry.is_dir():
             listing.directories.append(name)
-        elif entry.is_file(follow_symlinks=False):
+        elif entry.is_file():
             listing.files.append(name)
         else:
             listing.skipped[name] = "not a regular file"

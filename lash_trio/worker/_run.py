@@ -81,6 +81,7 @@ class ProcessRun:
         self._keeper = keeper
         self._activity = activity
         self._outside = trio.CancelScope()
+        self._keeping = trio.CancelScope()
         self._has_ended = False
         self._cancel_requested = False
         self._cancel_reason: str | None = None
@@ -199,9 +200,8 @@ class ProcessRun:
         return cancelled_output(self._cancel_reason)
 
     async def _keep_lease(self) -> None:
-        why = await self._keeper.keep()
-        # Its own end gives the lease back, too.
-        if not self._has_ended:
+        with self._keeping:
+            why = await self._keeper.keep()
             _logger.warning("process %s is stopped here: %s", self.process_id, why)
             self.stop("the lease was lost")
 
@@ -233,6 +233,8 @@ class ProcessRun:
                 await self._cancel_children(() if context is None else context.children, output)
             notes = await self._notes(definition, context)
             request = terminal_event(self.process_id, output, notes)
+            # Which gives the lease back; a renewal would take that for a loss.
+            self._keeping.cancel("the end of the process is being written")
             await self._registry.complete_leased_process(self._lease(), request)
             self._has_ended = True
         if not self._has_ended:

@@ -13,6 +13,7 @@ from tests.cli.support import Invoke, WriteFile
 
 SOURCE = """
     import sys
+    import trio
     from lash_trio import ProcessContext, ProcessDefinitions
 
     definitions = ProcessDefinitions()
@@ -28,6 +29,28 @@ SOURCE = """
     @definitions.process("wait", signals=["go"])
     async def wait(ctx: ProcessContext):
         return [await ctx.wait_signal("go"), await ctx.wait_signal("go")]
+
+    @definitions.process("prints")
+    async def prints(ctx: ProcessContext):
+        print("printed")
+
+    busy = []
+
+    async def work():
+        busy.append(1)
+        await trio.sleep(0.02)
+        most = len(busy)
+        busy.pop()
+        return most
+
+    @definitions.process("worker")
+    async def worker(ctx: ProcessContext):
+        return await ctx.step("work", work)
+
+    @definitions.process("most_at_once")
+    async def most_at_once(ctx: ProcessContext):
+        children = [await ctx.start(worker) for _ in range(3)]
+        return max([await child.result() for child in children])
 
     @definitions.process("fails")
     async def fails(ctx: ProcessContext):
@@ -95,6 +118,24 @@ def test_the_id_is_the_callers(invoke: Invoke, file: Path) -> None:
 def test_signals_in_their_order(invoke: Invoke, file: Path) -> None:
     result = invoke("run", file, "wait", "--signal", 'go={"a": "="}', "--signal", "go")
     assert (result.exit_code, result.stdout) == (0, '[{"a": "="}, null]\n')
+
+
+def test_what_a_process_prints_is_no_result(invoke: Invoke, file: Path) -> None:
+    result = invoke("run", file, "prints")
+    assert result.stdout == "null\n"
+    assert "printed" in result.stderr
+
+
+@pytest.mark.parametrize(("options", "most"), [((), 3), (("--max-running", "1"), 1)])
+def test_how_many_run_at_once(
+    options: tuple[str, ...], most: int, invoke: Invoke, file: Path
+) -> None:
+    assert invoke("run", file, "most_at_once", *options).stdout == f"{most}\n"
+
+
+def test_every_step_on_demand(invoke: Invoke, file: Path) -> None:
+    assert "step work#1 done after" in invoke("run", "-v", file, "worker").stderr
+    assert "work#1" not in invoke("run", file, "worker").stderr
 
 
 def test_a_failure(invoke: Invoke, file: Path) -> None:

@@ -162,7 +162,10 @@ def test_annotations_of_a_file_can_be_resolved(write_file: WriteFile) -> None:
     assert refusal(path).endswith("known are none")
 
 
-def test_a_changed_file_is_read_again_and_no_byte_code_is_kept(write_file: WriteFile) -> None:
+def test_a_changed_file_is_read_again_and_no_byte_code_is_kept(
+    write_file: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = write_file(ONE)
     load_definitions(path, "one")
     # Of the same length and in the same second: byte code by date would be stale.

@@ -120,7 +120,9 @@ async def test_the_live_view_shows_lines_and_a_table(autojump_clock: MockClock) 
     assert "0.00 s q: [red]ends[/red] - done" in text
     assert text.count("runs hash") >= 3, "drawn again and again"
     assert "0.3 s" in text
-    assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
+    after_the_table = stream.getvalue().rpartition("runs hash")[2]
+    assert "\x1b[?25h" in after_the_table, "the cursor is back"
+    assert "\x1b[2K" in after_the_table, "the table is gone"
 
 
 async def test_an_ended_process_stops_counting(autojump_clock: MockClock) -> None:

@@ -79,9 +79,11 @@ async def not_json(ctx: ProcessContext) -> dict[str, object]:
 
 
 @definitions.process("failing_parent")
-async def failing_parent(ctx: ProcessContext) -> JsonValue:
-    await ctx.start(stubborn, {"seconds": 3})
-    await ctx.sleep(1)
+async def failing_parent(ctx: ProcessContext, seconds: float, children: int) -> JsonValue:
+    for _ in range(children):
+        await ctx.start(stubborn, {"seconds": 3})
+    if seconds:
+        await ctx.sleep(seconds)
     raise ValueError("no good")
 
 
@@ -230,8 +232,26 @@ async def test_a_child_that_is_left_behind_is_told_of(
 async def test_children_of_a_failed_process_may_clean_up(
     shown: Shown, autojump_clock: MockClock
 ) -> None:
-    assert isinstance(await run(shown, "failing_parent"), ProcessFailure)
+    assert isinstance(await run(shown, "failing_parent", seconds=1, children=1), ProcessFailure)
     assert shown.lines[-1].startswith("p1/start:stubborn#1: was cancelled: its parent 'p1'")
+
+
+async def test_children_of_a_failed_process_end_also_where_they_never_began(
+    shown: Shown, autojump_clock: MockClock
+) -> None:
+    request = RunRequest(
+        definitions=definitions,
+        process="failing_parent",
+        args={"seconds": 0, "children": 3},
+        process_id="p1",
+        worker=WorkerOptions(max_running=1),
+    )
+    one = SingleRun(request, shown)
+    await one.register()
+    await one.run()
+    for number in (1, 2, 3):
+        ended = f"p1/start:stubborn#{number}: was cancelled: its parent 'p1' ended as failed"
+        assert ended in shown.lines
 
 
 async def test_asked_to_end_it_ends_as_cancelled(shown: Shown, autojump_clock: MockClock) -> None:

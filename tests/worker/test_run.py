@@ -19,11 +19,13 @@ from lash_trio import (
     ProcessAwaitOutput,
     ProcessContext,
     ProcessDefinitions,
+    ProcessEventAppendRequest,
     ProcessFailure,
     ProcessInput,
     ProcessLease,
     ProcessLeaseCompletion,
     ProcessProvenance,
+    ProcessRecord,
     ProcessRegistration,
     StoreError,
     WorkerOptions,
@@ -331,6 +333,34 @@ async def test_a_long_process_keeps_its_lease(
         assert other.reason == PluginReason.LEASE_HELD
         assert await registry.await_process("p") == ProcessAwaitOutput.success("p")
     assert trio.current_time() == 200, "it ran once"
+
+
+async def test_an_end_that_overtakes_a_renewal_is_no_lost_lease(
+    definitions: ProcessDefinitions, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Registry(HookedRegistry):
+        """It takes a while until it has told that the end is written."""
+
+        async def complete_leased_process(
+            self, lease: ProcessLease, request: ProcessEventAppendRequest
+        ) -> ProcessRecord:
+            record = await super().complete_leased_process(lease, request)
+            await trio.sleep(2)
+            return record
+
+    @definitions.process("p")
+    async def p(ctx: ProcessContext) -> None:
+        await trio.sleep(9)
+
+    registry = Registry()
+    await register(registry, definitions, p)
+    async with working(worker(registry, definitions)):
+        await registry.await_process("p")
+        await trio.sleep(5)
+    assert caplog.messages == []
+    assert [method for method, _ in registry.calls if method.startswith("complete")] == [
+        "complete_leased_process"
+    ]
 
 
 async def _claim(registry: MemoryProcessRegistry) -> ProcessLease | PluginError:

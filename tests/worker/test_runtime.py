@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import pytest
 import trio
 
@@ -60,8 +62,11 @@ def some(definitions: ProcessDefinitions) -> ProcessDefinitions:
     return definitions
 
 
-async def test_a_process_is_started_and_its_value_awaited(some: ProcessDefinitions) -> None:
-    async with open_runtime(some) as runtime:
+async def test_a_process_is_started_and_its_value_awaited(
+    registry: HookedRegistry, some: ProcessDefinitions
+) -> None:
+    async with open_runtime(some, registry) as runtime:
+        await settled()
         handle = await runtime.start("add", {"a": 1, "b": 2})
         assert repr(handle) == f"<process {handle.id!r}>"
         assert handle.id.startswith("add-")
@@ -69,6 +74,8 @@ async def test_a_process_is_started_and_its_value_awaited(some: ProcessDefinitio
         assert await handle.output() == ProcessAwaitOutput.success(3)
         assert (await handle.record()).status.label == "completed"
         assert trio.current_time() == 0, "a start pokes the worker"
+        # At this one process: the cost of a start does not depend on how many there are.
+        assert registry.calls.count(("list_non_terminal", "")) == 1
 
 
 async def test_ids_that_nobody_chose_differ(some: ProcessDefinitions) -> None:
@@ -144,12 +151,14 @@ async def test_a_process_without_a_value_is_an_error(some: ProcessDefinitions) -
             await failed.result()
         assert failure.value.code == EffectErrorCode.PROCESS_FAILED
         assert failure.value.output.message == "broken"
+        assert copy(failure.value).output == failure.value.output
         cancelled = await runtime.start("listen", id="c")
         record = await cancelled.cancel("not needed")
         assert (record.id, record.is_terminal) == ("c", False)
         with pytest.raises(ProcessCancelledError, match="'c' was cancelled: not needed") as end:
             await cancelled.result()
         assert end.value.code == EffectErrorCode.PROCESS_CANCELLED
+        assert copy(end.value).output == end.value.output
         with pytest.raises(PluginError):
             await ProcessHandle(runtime, "nobody").cancel()
 
