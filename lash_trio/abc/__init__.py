@@ -20,8 +20,17 @@ from ._journal import (
     ScopeJournal as ScopeJournal,
 )
 from ._processes import (
+    ClaimablePage as ClaimablePage,
+    LeaseRenewer as LeaseRenewer,
     ProcessRegistry as ProcessRegistry,
+    Tell as Tell,
 )
 from ._stores import (
     AttachmentStore as AttachmentStore,
+)
+from ._turns import (
+    Provider as Provider,
+    TurnDriver as TurnDriver,
+    TurnEvents as TurnEvents,
+    TurnMachine as TurnMachine,
 )

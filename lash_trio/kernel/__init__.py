@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._clock import SystemClock as SystemClock, TrioClock as TrioClock
@@ -40,13 +41,23 @@ from ._waits import (
 )
 
 if TYPE_CHECKING:
-    from ._attachments import llm_request_spec as llm_request_spec
+    from ._attachments import (
+        llm_request_spec as llm_request_spec,
+        resolve_attachments as resolve_attachments,
+    )
+    from ._turn_events import ChannelEvents as ChannelEvents
 else:
 
     def __getattr__(name: str) -> object:
-        # Model requests are loaded late: see lash_trio.model.
-        if name == "llm_request_spec":
-            from ._attachments import llm_request_spec
+        # What model turns need is loaded late: see lash_trio.model.
+        module = _LATE.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{module}", __name__), name)
 
-            return llm_request_spec
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+_LATE = {
+    "ChannelEvents": "_turn_events",
+    "llm_request_spec": "_attachments",
+    "resolve_attachments": "_attachments",
+}

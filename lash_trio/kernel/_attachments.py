@@ -1,6 +1,8 @@
-"""From a model request with bytes to one that an envelope can carry."""
+"""Model requests with bytes, and as envelopes carry them."""
 
 from __future__ import annotations
+
+import attrs
 
 from ..abc import AttachmentStore, EffectController
 from ..model import (
@@ -10,8 +12,11 @@ from ..model import (
     EffectErrorCode,
     LlmAttachment,
     LlmAttachmentSpec,
+    LlmCallError,
     LlmRequest,
     LlmRequestSpec,
+    LlmTerminalReason,
+    ProviderError,
     StoreError,
     is_durable_media_type,
 )
@@ -77,3 +82,59 @@ async def _spec(attachment: LlmAttachment, store: AttachmentStore) -> LlmAttachm
             f"be stored before the effect: {error.message}",
         ) from error
     return LlmAttachmentSpec(reference=reference)
+
+
+async def resolve_attachments(request: LlmRequest, store: AttachmentStore) -> LlmRequest:
+    """Fetch the bytes that a request refers to from the store.
+
+    Args:
+        request: its attachments may be references, or have their bytes already.
+        store: where the bytes are.
+
+    Raises:
+        ProviderError: code ``attachment_resolution_failed``, where the store does not
+            have one of them, or has other bytes under its name.
+
+    A checkpoint where there is something to fetch.
+    """
+    attachments = [await _resolved(attachment, store) for attachment in request.attachments]
+    return attrs.evolve(request, attachments=tuple(attachments))
+
+
+def plain_llm_request(spec: LlmRequestSpec) -> LlmRequest:
+    """The request of a spec, its attachments being references."""
+    return LlmRequest(
+        model=spec.model,
+        messages=spec.messages,
+        attachments=tuple(
+            LlmAttachment(media_type=each.reference.media_type, reference=each.reference)
+            for each in spec.attachments
+        ),
+        tools=spec.tools,
+        tool_choice=spec.tool_choice,
+        model_variant=spec.model_variant,
+        generation=spec.generation,
+        session_id=spec.session_id,
+        output_spec=spec.output_spec,
+    )
+
+
+async def _resolved(attachment: LlmAttachment, store: AttachmentStore) -> LlmAttachment:
+    reference = attachment.reference
+    if attachment.data or reference is None:
+        return attachment
+    try:
+        if not is_durable_media_type(reference.media_type):
+            raise StoreError(f"its media type is {reference.media_type!r}, which no model takes")
+        data = await store.get(reference)
+        if len(data) != reference.byte_len:
+            raise StoreError(f"it should have {reference.byte_len} bytes, and has {len(data)}")
+    except StoreError as error:
+        raise ProviderError(
+            LlmCallError(
+                message=f"the attachment {reference.id!r} could not be resolved: {error.message}",
+                code=EffectErrorCode.ATTACHMENT_RESOLUTION_FAILED,
+                terminal_reason=LlmTerminalReason.PROVIDER_ERROR,
+            )
+        ) from error
+    return attrs.evolve(attachment, data=data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -25,6 +26,10 @@ from ..model import (
     SleepCommand,
     copy_json,
 )
+
+if TYPE_CHECKING:
+    from ..abc import AttachmentStore, Provider, TurnDriver, TurnMachine
+    from ..model import TurnStreamEvent
 
 
 class LocalExecutor:
@@ -83,6 +88,49 @@ class LocalExecutor:
     def process_control(registry: ProcessRegistry) -> LocalExecutor:
         """Serves ``process`` effects, through :meth:`into_process`."""
         return LocalExecutor(_ProcessControl(execution=ProcessLocalExecution(registry=registry)))
+
+    @staticmethod
+    def turn(
+        driver: TurnDriver,
+        machine: TurnMachine,
+        events: trio.MemorySendChannel[TurnStreamEvent] | None = None,
+    ) -> LocalExecutor:
+        """Serves the effects of a model turn, and ``sleep``.
+
+        Args:
+            driver: does them.
+            machine: tells the driver of the turn.
+            events: where what happens in the turn is told; bounded, so that a slow
+                reader slows the turn.  A reader that is gone does not break it.
+        """
+        from ._turn_events import ChannelEvents
+        from ._turn_executors import TurnExecution
+
+        return LocalExecutor(
+            TurnExecution(driver=driver, machine=machine, events=ChannelEvents(events))
+        )
+
+    @staticmethod
+    def direct(
+        provider: Provider,
+        attachments: AttachmentStore,
+        events: trio.MemorySendChannel[TurnStreamEvent] | None = None,
+    ) -> LocalExecutor:
+        """Serves ``direct`` effects (model calls outside turns), and ``sleep``.
+
+        Args:
+            provider: answers.
+            attachments: has the bytes that the request refers to.
+            events: where text is told as it comes.
+        """
+        from ._turn_events import ChannelEvents
+        from ._turn_executors import DirectExecution
+
+        return LocalExecutor(
+            DirectExecution(
+                provider=provider, attachments=attachments, events=ChannelEvents(events)
+            )
+        )
 
     @staticmethod
     def call(function: Callable[[EffectEnvelope], Awaitable[EffectOutcome]]) -> LocalExecutor:

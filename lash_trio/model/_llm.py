@@ -9,6 +9,7 @@ import attrs
 
 from ._attachment import LlmAttachment, LlmAttachmentSpec
 from ._checks import at_least, is_object, optional, tuple_of
+from ._errors import EffectError
 from ._json import JsonObject, JsonValue, empty_object
 
 
@@ -211,7 +212,17 @@ class LlmResponse:
 
 @attrs.frozen(kw_only=True)
 class LlmCallError:
-    """Why a model call failed."""
+    """Why a model call failed.
+
+    Args:
+        message: for people.
+        retryable: whether another attempt may succeed.
+        raw: what the provider said.
+        code: what programs branch on: the provider's own, or one of its adapter's.
+        terminal_reason: as of a response.
+        request_body: what was asked, where the provider was told to keep it.
+        retry_after_ms: for how long the provider wants to be left alone.
+    """
 
     message: str
     retryable: bool = False
@@ -219,3 +230,19 @@ class LlmCallError:
     code: str | None = None
     terminal_reason: LlmTerminalReason = LlmTerminalReason.UNKNOWN
     request_body: str | None = None
+    retry_after_ms: int | None = attrs.field(default=None, validator=optional(at_least(0)))
+
+
+class ProviderError(EffectError):
+    """A provider has no answer.
+
+    Args:
+        error: why, as it is recorded; its code is the error's code, or ``provider_error``.
+    """
+
+    def __init__(self, error: LlmCallError) -> None:
+        super().__init__(error.code or "provider_error", error.message)
+        self.error = error
+
+    def __reduce__(self) -> tuple[type[ProviderError], tuple[LlmCallError]]:
+        return (type(self), (self.error,))
