@@ -14,4 +14,12 @@ from ._progress import (
     TurnStatus as TurnStatus,
 )
 from ._scripted import ScriptedProvider as ScriptedProvider, ScriptedReply as ScriptedReply
+from ._sessions import (
+    TURN_ENDED as TURN_ENDED,
+    TURN_INPUT as TURN_INPUT,
+    EndedTurn as EndedTurn,
+    QueuedTurn as QueuedTurn,
+    TurnQueue as TurnQueue,
+    delete_session as delete_session,
+)
 from ._tools import Tool as Tool, ToolContext as ToolContext, Tools as Tools
