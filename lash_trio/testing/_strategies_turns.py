@@ -9,8 +9,10 @@ from ..model import (
     MEDIA_TYPES,
     AttachmentCreateMeta,
     AttachmentRef,
+    CallRetried,
     CheckpointDelivery,
     CheckpointKind,
+    CodeOutput,
     CompletedToolCall,
     ExecResponse,
     ExecutionSurfaceSync,
@@ -36,12 +38,16 @@ from ..model import (
     LlmUsage,
     PreparedToolCall,
     ReasoningBlock,
+    ReasoningDelta,
     SwitchAgentFrame,
     TextBlock,
+    TextDelta,
     ToolCallBlock,
+    ToolCallEnded,
     ToolCallOutcome,
     ToolCallOutput,
     ToolCallRecord,
+    ToolCallStarted,
     ToolCancelled,
     ToolControl,
     ToolFailed,
@@ -52,6 +58,7 @@ from ..model import (
     ToolResultBlock,
     ToolSuccess,
     TurnCause,
+    UsageCounted,
 )
 from ._strategies_values import (
     BOOLEANS,
@@ -218,6 +225,7 @@ LLM_CALL_ERRORS: SearchStrategy[LlmCallError] = st.builds(
     code=optional(IDS),
     terminal_reason=_REASONS,
     request_body=optional(TEXTS),
+    retry_after_ms=optional(COUNTS),
 )
 
 CHECKPOINT_KINDS: SearchStrategy[CheckpointKind] = st.sampled_from(CheckpointKind)
@@ -249,7 +257,25 @@ SURFACE_SYNCS: SearchStrategy[ExecutionSurfaceSync] = st.builds(
     ExecutionSurfaceSync, system_prompt=TEXTS, tool_specs=tuples_of(_TOOL_SPECS, 2)
 )
 
+_STREAM_EVENTS: Table = {
+    TextDelta: st.builds(TextDelta, text=TEXTS),
+    ReasoningDelta: st.builds(ReasoningDelta, text=TEXTS),
+    CodeOutput: st.builds(CodeOutput, text=TEXTS),
+    ToolCallStarted: st.builds(ToolCallStarted, call_id=IDS, tool_name=IDS),
+    ToolCallEnded: st.builds(
+        ToolCallEnded, call_id=IDS, tool_name=IDS, is_error=BOOLEANS, duration_ms=COUNTS
+    ),
+    CallRetried: st.builds(
+        CallRetried,
+        attempt=COUNTS,
+        pause_seconds=st.floats(min_value=0, max_value=1e6),
+        error=LLM_CALL_ERRORS,
+    ),
+    UsageCounted: st.builds(UsageCounted, source=IDS, usage=_USAGE),
+}
+
 TABLE: Table = {
+    **_STREAM_EVENTS,
     **_CONTROLS,
     **_TOOL_OUTCOMES,
     **_BLOCKS,
