@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import trio
 
 from ...abc import AttachmentStore
-from ...model import AttachmentCreateMeta, AttachmentRef, StoreError
+from ...model import StoreError
+
+if TYPE_CHECKING:
+    from ...model import AttachmentCreateMeta, AttachmentRef
 
 
 class MemoryAttachmentStore(AttachmentStore):
@@ -17,6 +21,9 @@ class MemoryAttachmentStore(AttachmentStore):
         self._data: dict[str, bytes] = {}
 
     async def put(self, data: bytes, meta: AttachmentCreateMeta) -> AttachmentRef:
+        # Loaded late, with all that only programs with attachments need.
+        from ...model import AttachmentRef
+
         await trio.lowlevel.checkpoint()
         attachment_id = f"sha256:{hashlib.sha256(data).hexdigest()}"
         self._data[attachment_id] = bytes(data)
