@@ -278,10 +278,17 @@ def _idempotency_key(invocation: Invocation) -> str:
 
 
 def _function(tool: Tool, context: _CallContext) -> Callable[..., Awaitable[JsonValue]]:
-    """A tool as code calls it: by name, with a value or an exception."""
+    """A tool as code calls it: with a value or an exception."""
+    names = tool.parameter_names
 
-    async def call(**args: JsonValue) -> JsonValue:
-        output = await tool.call(args, context)
+    async def call(*args: JsonValue, **named: JsonValue) -> JsonValue:
+        if len(args) > len(names):
+            raise TypeError(f"{tool.name}() takes {len(names)} arguments, got {len(args)}")
+        given = dict(zip(names, args, strict=False))
+        double = sorted(given.keys() & named.keys())
+        if double:
+            raise TypeError(f"{tool.name}() got {double[0]!r} twice")
+        output = await tool.call({**given, **named}, context)
         if isinstance(output.outcome, ToolSuccess):
             return output.outcome.value
         raise RuntimeError(model_return(output)[0])

@@ -83,6 +83,12 @@ class Tool:
         schema.pop("title", None)
         return LlmToolSpec(name=self.name, description=self.description, input_schema=schema)
 
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """The parameters that are the caller's, in order."""
+        names = inspect.signature(self.function).parameters
+        return tuple(name for name in names if name != self.context_parameter)
+
     async def call(self, args: JsonValue, context: ToolContext) -> ToolCallOutput:
         """Check the arguments and run the function.
 

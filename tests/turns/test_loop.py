@@ -666,6 +666,32 @@ async def test_code_is_an_effect_of_its_own() -> None:
     assert runner.codes == ["41"]
 
 
+async def test_code_calls_tools_as_functions() -> None:
+    tools, seen = Tools(), list[str]()
+
+    @tools.tool()
+    async def join(ctx: ToolContext, a: str, b: str = "-") -> str:
+        return f"{a}{b}"
+
+    class Calling:
+        async def run(self, code: str, *, tools, events: TurnEvents) -> ExecResponse:  # type: ignore[no-untyped-def]
+            function = tools["join"]
+            seen.append(await function("x", "y"))
+            seen.append(await function("x"))
+            seen.append(await function("x", b="z"))
+            for args, named in ((("x", "y", "z"), {}), (("x",), {"a": "y"}), ((), {})):
+                with pytest.raises((TypeError, RuntimeError)) as refused:
+                    await function(*args, **named)
+                seen.append(str(refused.value))
+            return ExecResponse()
+
+    model = Model(calling(("python", {"code": ""})), DONE)
+    await run(ToolLoop(provider=model, model="m", tools=tools, code=Calling()))
+    assert seen[:3] == ["xy", "x-", "xz"]
+    assert seen[3:5] == ["join() takes 2 arguments, got 3", "join() got 'a' twice"]
+    assert "a: Field required" in seen[5]
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
