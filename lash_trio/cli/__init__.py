@@ -1,6 +1,6 @@
 """The ``lash-trio`` command.
 
-It needs the extra ``lash-trio[cli]`` (click and rich); importing this package does not.
+It needs the extra ``lash-trio[cli]``; importing this package does not.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-_EXTRA = ("click", "rich")
+_EXTRA = ("click", "jinja2", "platformdirs", "pythonjsonlogger", "rich")
 
 
 def main() -> None:

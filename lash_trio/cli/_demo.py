@@ -1,245 +1,313 @@
-"""What ``lash-trio demo`` runs: a small workshop, on the public API.
+"""What ``lash-trio demo`` tells: a worker is killed, and nothing is lost.
 
-Read it from the top: first the processes, then the story around them, which
-starts them, signals them, and follows their events.
+Read it from the top: the story, then what it is told with.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
 import trio
 
 from .. import (
-    CANCEL_REQUESTED,
-    WAITING,
+    EffectScope,
+    JsonObject,
     JsonValue,
-    MemoryProcessRegistry,
-    ProcessCancelledError,
-    ProcessContext,
-    ProcessDefinitions,
-    ProcessEndWait,
-    ProcessEvent,
-    ProcessEventType,
-    ProcessHandle,
-    Runtime,
+    ProcessAwaitOutput,
+    ProcessEventAppendRequest,
+    ProcessEventStream,
+    ProcessProvenance,
+    ProcessSuccess,
+    StartRequest,
+    from_json,
     open_runtime,
+    signal_event_type,
 )
-from ._describe import describe, describe_wait, tone_of
+from ._describe import Tone, describe, tone_of
+from ._file import opened
+from ._manifest import AT_ONCE, definitions, find_files
 from ._progress import Line, Progress
+from ._shapes import command_of
 
-ANSWER_SECONDS = {"oak": 0.4, "brass": 0.7, "glass": 1.0}
-"""How long each supplier takes to answer."""
+if TYPE_CHECKING:
+    from ..stores.sqlite import SqliteStores
 
-definitions = ProcessDefinitions()
-
-
-async def ask_supplier(part: str) -> JsonValue:
-    """Ask for a price; stands for any slow call to the outside."""
-    await trio.sleep(ANSWER_SECONDS[part])
-    return {"part": part, "price": 10 * len(part)}
-
-
-async def quote(ctx: ProcessContext, part: str) -> None:
-    """Ask for one price, and write it into the process's log."""
-    await ctx.emit("quoted", await ctx.step("ask", ask_supplier, part))
+_PAUSE_SECONDS = 0.15
+_LEASE_SECONDS = 1.0
+_POLL_SECONDS = 0.03
+_FEWEST_FILES = 6
+_APPROVAL: JsonValue = {"by": "you"}
 
 
-@definitions.process(
-    "order",
-    signals=["scan", "paid"],
-    events=[ProcessEventType(name="quoted"), ProcessEventType(name="scanned")],
-)
-async def order(ctx: ProcessContext, parts: list[str]) -> JsonValue:
-    """A table is ordered, varnished, scanned, paid and shipped."""
-    async with ctx.open_nursery() as nursery:
-        for part in parts:
-            nursery.start_soon(quote, ctx, part)
-    await ctx.sleep(0.8)
-    third = await ctx.wait_signal("scan", ordinal=3)
-    await ctx.emit("scanned", third)
-    earlier = [await ctx.wait_signal("scan", ordinal=ordinal) for ordinal in (1, 2)]
-    await ctx.wait_signal("paid")
-    parcel = await ctx.start(ship, {"scans": [*earlier, third]})
-    return await parcel.result()
+class DemoError(Exception):
+    """The demo cannot be told; the text says why."""
 
 
-@definitions.process("ship")
-async def ship(ctx: ProcessContext, scans: list[JsonValue]) -> JsonValue:
-    """A parcel is on its way for a while."""
-    await ctx.sleep(0.7)
-    return {"delivered": True, "scans": len(scans)}
+@attrs.frozen(kw_only=True)
+class DemoRequest:
+    """What the demo works on.
+
+    Args:
+        directory: whose files are hashed.
+        db: where the process is kept.
+        room: a directory for what is needed meanwhile.
+    """
+
+    directory: Path
+    db: Path
+    room: Path
 
 
-@definitions.process("guarantee", signals=["claimed"])
-async def guarantee(ctx: ProcessContext) -> JsonValue:
-    """Waits, for years if need be, for somebody to claim it."""
-    return await ctx.wait_signal("claimed")
+@attrs.frozen(kw_only=True)
+class Tally:
+    """What was counted.
+
+    Args:
+        recorded_before: hash steps whose outcome was recorded when the worker was killed.
+        begun_before: hash steps that had begun by then.
+        begun_after: hash steps that the second worker began.
+        same_result: whether a run that nobody killed has the same value.
+    """
+
+    recorded_before: frozenset[str]
+    begun_before: Counter[str]
+    begun_after: Counter[str]
+    same_result: bool
+
+    @property
+    def recorded_ran_again(self) -> int:
+        """How many recorded steps ran again, which is what must never be."""
+        return sum(self.begun_after[name] for name in self.recorded_before)
+
+    @property
+    def cut_off(self) -> int:
+        """How many steps were under way when the worker was killed, and ran again."""
+        return sum((self.begun_before & self.begun_after).values()) - self.recorded_ran_again
+
+    @property
+    def kept_its_word(self) -> bool:
+        """Whether all is as it should be."""
+        return self.same_result and not self.recorded_ran_again
 
 
-async def press(pages: int) -> JsonValue:
-    """Print a catalogue; stands for work that should not be cut off."""
-    await trio.sleep(0.7)
-    return {"pages": pages}
-
-
-@definitions.process("catalogue")
-async def catalogue(ctx: ProcessContext, pages: int) -> JsonValue:
-    """One long step."""
-    return await ctx.step("press", press, pages)
-
-
-async def tell_demo(progress: Progress) -> None:
+async def tell_demo(request: DemoRequest, progress: Progress) -> Tally:
     """Tell the story.
 
     Args:
+        request: what it works on.
         progress: what it is told with.
+
+    Returns:
+        What was counted.
+
+    Raises:
+        DemoError: there are too few files, or a worker cannot be started.
+        StoreError: the file with the processes cannot be used.
     """
-    registry = MemoryProcessRegistry()
-    async with trio.open_nursery() as nursery:
+    files = len(find_files(request.directory))
+    if files < _FEWEST_FILES:
+        raise DemoError(
+            f"{request.directory} has {files} files that can be hashed; the demo needs a "
+            f"directory with {_FEWEST_FILES} or more"
+        )
+    async with opened(request.db) as stores, trio.open_nursery() as nursery:
         nursery.start_soon(progress.keep_fresh)
-        async with open_runtime(definitions, registry) as runtime:
-            order_1 = await tell_steps(runtime, progress)
-            await tell_sleep_and_signals(runtime, order_1, progress)
-            await tell_child(runtime, order_1, progress)
-            await tell_cancel(runtime, progress)
-            await tell_drain(runtime, nursery, progress)
-        held = registry.statistics()
-        say(
-            progress,
-            "worker",
-            f"has ended; the registry has {held.leases} leases and {held.tasks_waiting} waiters",
-            "nothing is left behind but the rows",
-        )
-        await tell_restart(registry, progress)
+        story = _Story(request, progress, stores, nursery)
+        tally = await story.tell(files)
         nursery.cancel_scope.cancel("the demo has ended")
+    return tally
 
 
-async def tell_steps(runtime: Runtime, progress: Progress) -> Tale:
-    """Three steps run side by side, and signals come that nobody waits for."""
-    progress.heading("1. Steps run side by side, in a nursery of the process")
-    handle = await runtime.start(order, {"parts": list(ANSWER_SECONDS)}, id="order-1")
-    began_at_ms = (await handle.record()).created_at_ms
-    tale = Tale(progress, handle)
-    say(progress, handle.id, "is registered: a row and a log", "a worker claims it under a lease")
-    await tale.until("quoted", "a step's value is plain JSON, so a durable host can record it")
-    await handle.signal("scan", {"gate": "A"})
-    await tale.until("signal.scan", "nobody waits for it yet, so the log keeps it")
-    await tale.until("quoted")
-    await handle.signal("scan", {"gate": "B"})
-    last = await tale.until("quoted")
-    took = (last.occurred_at_ms - began_at_ms) / 1000
-    say(progress, "demo", f"3 steps took {took:.2f} s", f"not {sum(ANSWER_SECONDS.values()):.1f} s")
-    return tale
-
-
-async def tell_sleep_and_signals(runtime: Runtime, tale: Tale, progress: Progress) -> None:
-    """A process sleeps, then asks for the third signal, which is there before the wait."""
-    progress.heading("2. It sleeps, and then waits for the third signal of a name")
-    await tale.until(WAITING, "a wait is written down before it begins")
-    worker = runtime.worker.statistics()
-    say(
-        progress,
-        "worker",
-        f"{worker.running} running, {worker.parked} parked",
-        "a process that waits takes no running slot",
-    )
-    third = await tale.handle.signal("scan", {"gate": "C"})
-    await tale.until("signal.scan", "number 3 comes while the process sleeps")
-    scanned = await tale.until("scanned", "it asked for number 3 first, then for 1 and 2")
-    early = (scanned.occurred_at_ms - third.occurred_at_ms) / 1000
-    say(progress, "demo", f"number 3 was {early:.2f} s early", "and was not lost, nor taken for 1")
-    await tale.until(WAITING, "this one has not come, so it parks")
-    await trio.sleep(0.5)
-    await tale.handle.signal("paid", {"amount": 120})
-    await tale.until("signal.paid", "an append wakes exactly the waiters that it is for")
-
-
-async def tell_child(runtime: Runtime, tale: Tale, progress: Progress) -> None:
-    """The process starts another one and waits for its end."""
-    progress.heading("3. It starts a child process and waits for its end")
-    await tale.until(WAITING, "the child's id follows from where it is started")
-    wait = (await tale.handle.record()).wait
-    if wait is not None and isinstance(wait.kind, ProcessEndWait):
-        child = await runtime.get(wait.kind.process_id)
-        await Tale(progress, child).to_end("a process like any other: its own row, its own log")
-    await tale.to_end("its value waits in the row for whoever asks")
-
-
-async def tell_cancel(runtime: Runtime, progress: Progress) -> None:
-    """A process is asked to end, with a reason."""
-    progress.heading("4. Cancel is a request, with a reason")
-    handle = await runtime.start(guarantee, id="guarantee-1")
-    tale = Tale(progress, handle)
-    await tale.until(WAITING, "for years, if need be")
-    await trio.sleep(0.5)
-    await handle.cancel("the customer moved away")
-    await tale.until(CANCEL_REQUESTED, "an event as well, so it survives the worker")
-    await tale.to_end("its wait raised a typed error, and it unwound")
-    try:
-        await handle.result()
-    except ProcessCancelledError as error:
-        say(progress, "demo", f"who awaits it gets the error {error.code}", "with the reason")
-
-
-async def tell_drain(runtime: Runtime, nursery: trio.Nursery, progress: Progress) -> None:
-    """A step is running and a process is waiting when the worker has to stop."""
-    progress.heading("5. Drain: the worker stops, the work does not end")
-    waiting = await runtime.start(guarantee, id="guarantee-2")
-    await Tale(progress, waiting).until(WAITING)
-    printing = await runtime.start(catalogue, {"pages": 48}, id="catalogue-1")
-    nursery.start_soon(Tale(progress, printing).to_end, "within its grace")
-    await trio.sleep(0.2)
-    say(progress, "worker", "drains: claims nothing new", "a running step gets some grace")
-
-
-async def tell_restart(registry: MemoryProcessRegistry, progress: Progress) -> None:
-    """What the first worker left is taken up by a second one."""
-    progress.heading("6. Another worker, on the same registry")
-    async with open_runtime(definitions, registry) as runtime:
-        for record in await runtime.list():
-            doing = "runs" if record.wait is None else describe_wait(record.wait)
-            say(progress, record.id, f"still {doing}", "stopping a worker cancels nothing")
-            await trio.sleep(0.5)
-            handle = await runtime.get(record.id)
-            claimed = await handle.signal("claimed", {"broken": "leg"})
-            await Tale(progress, handle, claimed.sequence - 1).to_end("on a worker it never met")
-
-
-class Tale:
-    """Tells the events of one process as they come.
-
-    Args:
-        progress: what they are told with.
-        handle: whose events.
-        after_sequence: the number of the last event that was told before.
-    """
-
-    def __init__(self, progress: Progress, handle: ProcessHandle, after_sequence: int = 0) -> None:
-        self.handle = handle
+class _Story:
+    def __init__(
+        self,
+        request: DemoRequest,
+        progress: Progress,
+        stores: SqliteStores,
+        nursery: trio.Nursery,
+    ) -> None:
+        self._request = request
         self._progress = progress
-        self._events = handle.events(after_sequence)
-        progress.board.row(handle.id)
+        self._stores = stores
+        self._nursery = nursery
+        self._notes = request.room / "steps.txt"
+        self.process_id = f"manifest-{uuid.uuid4().hex[:6]}"
 
-    async def until(self, event_type: str, why: str = "") -> ProcessEvent:
-        """Tell the events up to the next one of a type, and why that one matters."""
-        async for event in self._events:
-            found = event.event_type == event_type
-            self._tell(event, why if found else "")
-            if found:
-                return event
-        raise RuntimeError(f"{self.handle!r} ended without {event_type!r}")
+    async def tell(self, files: int) -> Tally:
+        """All of it."""
+        self._progress.heading("1. A worker, which is a program of its own, hashes files")
+        await self._start(files)
+        first = await self._start_worker("worker-1")
+        recorded = await self._until_recorded(max(files // 3, 2), first)
+        await self._approve()
 
-    async def to_end(self, why: str = "") -> None:
-        """Tell the events that are left, and why the last one matters."""
-        async for event in self._events:
-            self._tell(event, why if event.semantics.terminal is not None else "")
-
-    def _tell(self, event: ProcessEvent, why: str) -> None:
-        self._progress.board.event(event)
-        self._progress.line(
-            Line(who=event.process_id, what=describe(event), why=why, tone=tone_of(event))
+        self._progress.heading("2. kill -9, in the middle of it")
+        first.kill()
+        await first.wait()
+        # What was on its way to the disk when it was killed may have arrived.
+        recorded = await self._recorded()
+        begun = self._begun()
+        self._say("worker-1", "is killed with SIGKILL", "it cleans nothing up", Tone.BAD)
+        self._say(
+            "demo", f"{len(recorded)} steps are recorded", "each on the disk before it counts"
+        )
+        self._say(
+            "demo",
+            f"{begun.total() - len(recorded)} more were under way",
+            "nobody knows how far they got, so they will run again",
         )
 
+        self._progress.heading("3. Another worker goes on")
+        second = await self._start_worker("worker-2")
+        self._say(
+            "worker-2",
+            "waits for the lease of the dead one",
+            f"a lease lasts {_LEASE_SECONDS:g} s here, so that no two workers run one process",
+        )
+        output = await self._follow(second)
+        await self._drain(second)
+        return await self._count(recorded, begun, output)
 
-def say(progress: Progress, who: str, what: str, why: str) -> None:
-    """Tell something that is no event."""
-    progress.line(Line(who=who, what=what, why=why))
+    async def _start(self, files: int) -> None:
+        request = StartRequest(id=self.process_id, provenance=ProcessProvenance.host("demo"))
+        await self._stores.registry.register_process(
+            definitions.registration(
+                "manifest", self._args(_PAUSE_SECONDS, str(self._notes)), request
+            )
+        )
+        self._nursery.start_soon(self._count_steps)
+        self._say(self.process_id, "is registered: a row and a log", f"in {self._request.db}")
+        self._say("demo", f"{files} files of {self._request.directory}", "a durable step each")
+
+    async def _start_worker(self, name: str) -> trio.Process:
+        command = [sys.executable, "-m", "lash_trio", "worker", "lash_trio.cli._manifest"]
+        command += ["--db", str(self._request.db), "--lease", str(_LEASE_SECONDS), "--owner", name]
+        with (self._request.room / f"{name}.txt").open("wb") as log:
+            process: trio.Process = await self._nursery.start(
+                partial(
+                    trio.run_process,
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                )
+            )
+        self._say(name, f"starts as operating-system process {process.pid}", "")
+        return process
+
+    async def _until_recorded(self, enough: int, worker: trio.Process) -> frozenset[str]:
+        while len(recorded := await self._recorded()) < enough:
+            self._check_alive("worker-1", worker)
+            await trio.sleep(_POLL_SECONDS)
+        return recorded
+
+    async def _approve(self) -> None:
+        request = ProcessEventAppendRequest(
+            event_type=signal_event_type("approve"), payload=_APPROVAL
+        )
+        await self._stores.registry.append_event(self.process_id, request)
+        self._say(self.process_id, "gets the signal approve", "nobody waits for it yet: it is kept")
+
+    async def _follow(self, worker: trio.Process) -> ProcessAwaitOutput:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, worker)
+            registry = self._stores.registry
+            async for event in ProcessEventStream(registry, self.process_id, 1):
+                self._progress.board.event(event)
+                self._say(event.process_id, describe(event), "", tone_of(event))
+            output = await registry.await_process(self.process_id)
+            nursery.cancel_scope.cancel("the process has ended")
+        return output
+
+    async def _drain(self, worker: trio.Process) -> None:
+        worker.terminate()
+        status = await worker.wait()
+        self._say("worker-2", f"drains at SIGTERM, and ends with status {status}", "")
+
+    async def _count(
+        self, recorded: frozenset[str], begun: Counter[str], output: ProcessAwaitOutput
+    ) -> Tally:
+        after = self._begun() - begun
+        expected = await self._run_in_memory()
+        same = isinstance(output, ProcessSuccess) and output.value == expected
+        tally = Tally(
+            recorded_before=recorded, begun_before=begun, begun_after=after, same_result=same
+        )
+        self._progress.heading("What was counted")
+        self._say("recorded before the kill", f"{len(recorded)} steps", "")
+        again = tally.recorded_ran_again
+        tone = Tone.BAD if again else Tone.GOOD
+        self._say("recorded ones that ran again", str(again), "the promise is 0", tone)
+        self._say(
+            "cut off by the kill, ran again",
+            f"{tally.cut_off} steps",
+            f"at most {AT_ONCE}, as many as run at once",
+        )
+        self._say("run for the first time after it", f"{after.total() - tally.cut_off} steps", "")
+        tone = Tone.GOOD if same else Tone.BAD
+        said = "the same" if same else "not the same: this is a bug"
+        self._say("result", said, "compared with a run in memory that nobody killed", tone)
+        return tally
+
+    async def _run_in_memory(self) -> JsonValue:
+        async with open_runtime(definitions) as runtime:
+            handle = await runtime.start("manifest", self._args(0, os.devnull))
+            await handle.signal("approve", _APPROVAL)
+            return await handle.result()
+
+    async def _recorded(self) -> frozenset[str]:
+        """The files whose digest is recorded."""
+        scope = EffectScope.process(self.process_id)
+        entries = await self._stores.journal.entries_of(scope)
+        return frozenset(
+            _file_of(command_of(entry)) for entry in entries if entry.replay_key.endswith("hash#1")
+        )
+
+    def _begun(self) -> Counter[str]:
+        """How often the step of each file has begun, in any worker."""
+        if not self._notes.exists():
+            return Counter()
+        return Counter(self._notes.read_text(encoding="utf-8").splitlines())
+
+    async def _count_steps(self) -> None:
+        """Show on the board how many steps are recorded, until cancelled."""
+        row = self._progress.board.row(self.process_id)
+        while True:
+            for _ in range(len(await self._recorded()) - row.steps_done):
+                row.step_began("hash")
+                row.step_ended("hash", failed=False)
+            await trio.sleep(_POLL_SECONDS)
+
+    async def _watch(self, worker: trio.Process) -> None:
+        while True:
+            self._check_alive("worker-2", worker)
+            await trio.sleep(_POLL_SECONDS)
+
+    def _check_alive(self, name: str, worker: trio.Process) -> None:
+        if worker.poll() is not None:
+            log = (self._request.room / f"{name}.txt").read_text(errors="replace")
+            raise DemoError(f"{name} ended with status {worker.returncode}; it said: {log}")
+
+    def _args(self, pause_seconds: float, notes: str) -> dict[str, JsonValue]:
+        return {
+            "directory": str(self._request.directory),
+            "notes": notes,
+            "pause_seconds": pause_seconds,
+        }
+
+    def _say(self, who: str, what: str, why: str, tone: Tone = Tone.NORMAL) -> None:
+        self._progress.line(Line(who=who, what=what, why=why, tone=tone))
+
+
+def _file_of(command: JsonObject) -> str:
+    args = from_json(list[JsonValue], command["input"])
+    return str(args[1])

@@ -8,20 +8,31 @@ from .. import (
     CANCEL_REQUESTED,
     RESUMED,
     WAITING,
+    AwaitEventOutcome,
+    DurableStepOutcome,
+    Err,
     EventWait,
+    JournalEntry,
     JsonValue,
+    Ok,
     ProcessAwaitOutput,
     ProcessCancellation,
     ProcessEndWait,
     ProcessEvent,
     ProcessFailure,
+    ProcessOutcome,
+    ProcessStarted,
+    ProcessStatus,
     SignalWait,
+    SleepOutcome,
     SleepWait,
     WaitState,
     canonical_json,
     from_json,
     signal_name_of,
+    to_json,
 )
+from ..model import OperatorWait
 
 _PAYLOAD_LENGTH = 100
 
@@ -64,6 +75,8 @@ def describe_wait(wait: WaitState) -> str:
             return f"sleeps for {round((due_at_ms - wait.since_ms) / 1000, 2):g} s"
         case ProcessEndWait(process_id=process_id):
             return f"waits for the end of {process_id}"
+        case OperatorWait(code=code, message=message):
+            return f"waits for somebody to repair it ({code}): {one_line(message)}"
         case _:
             return "waits"
 
@@ -79,6 +92,28 @@ def describe_end(output: ProcessAwaitOutput) -> str:
             return output.terminal_state
 
 
+def describe_outcome(entry: JournalEntry) -> str:
+    """What came of a recorded effect, or that it is not known yet."""
+    match entry.outcome:
+        case None:
+            return "not yet"
+        case Err(error=failure):
+            return f"{failure.code}: {one_line(failure.message)}"
+        case Ok(value=DurableStepOutcome(value=value)):
+            return brief(value)
+        case Ok(value=SleepOutcome()):
+            # Recorded when it begins: its due time is all that a later run needs.
+            return "until it is due"
+        case Ok(value=AwaitEventOutcome(timed_out=True)):
+            return "did not come in time"
+        case Ok(value=AwaitEventOutcome(payload=payload)):
+            return brief(payload)
+        case Ok(value=ProcessOutcome(result=ProcessStarted(record=record))):
+            return f"started {record.id}"
+        case Ok(value=value):
+            return brief(to_json(value))
+
+
 def tone_of(event: ProcessEvent) -> Tone:
     """How an event is meant: bookkeeping, good or bad news."""
     terminal = event.semantics.terminal
@@ -87,6 +122,14 @@ def tone_of(event: ProcessEvent) -> Tone:
     if event.event_type == CANCEL_REQUESTED:
         return Tone.BAD
     return Tone.QUIET if event.event_type in (WAITING, RESUMED) else Tone.NORMAL
+
+
+def tone_of_status(status: ProcessStatus) -> Tone:
+    """How the state of a process is meant."""
+    output = status.await_output
+    if output is None:
+        return Tone.NORMAL
+    return Tone.GOOD if output.tag == "success" else Tone.BAD
 
 
 def brief(value: JsonValue) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
 import traceback
-from collections.abc import Generator
-from pathlib import Path
 
 import click
 import trio
@@ -15,21 +11,24 @@ import trio
 from .. import (
     JsonObject,
     JsonValue,
-    PluginError,
     ProcessAwaitOutput,
     ProcessFailure,
     ProcessSuccess,
-    WireError,
     WorkerOptions,
-    parse_json,
-    signal_event_type,
 )
-from ._demo import tell_demo
+from ._change import cancel, signal as signal_command, start, vacuum
+from ._chat import chat
+from ._demo_command import demo
 from ._describe import printable
+from ._exits import exits_told
 from ._interrupt import Interrupts
 from ._load import LoadError, load_definitions
+from ._look import events, journal, ps, show
+from ._parsing import parsed_args, parsed_signals
 from ._progress import Progress, open_progress
+from ._report import report
 from ._run import BadRequestError, RunRequest, SingleRun
+from ._serve import worker
 from ._stdout import stdout_to_stderr, write_result
 
 COMPLETED, FAILED = 0, 1
@@ -43,58 +42,13 @@ def command() -> None:
 
 
 @command.command()
-def demo() -> None:
-    """Tell what lash_trio is about in a few seconds.
-
-    A process with steps side by side, a sleep, a signal that comes before anybody
-    waits for it, a child process, a cancel with its reason, and a drain.
-    """
-    progress = open_progress(sys.stdout)
-    interrupts = Interrupts(progress.last_words)
-    with _exits_told(interrupts):
-        trio.run(_demo, progress, interrupts)
-    sys.exit(interrupts.exit_status or 0)
-
-
-def _parsed_args(_: click.Context, __: click.Parameter, text: str) -> JsonObject:
-    parsed = _parsed_json(text)
-    if not isinstance(parsed, dict):
-        raise click.BadParameter(
-            f"""expected a JSON object with the arguments by name, as '{{"n": 1}}', got {text!r}"""
-        )
-    return parsed
-
-
-def _parsed_signals(
-    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
-) -> tuple[tuple[str, JsonValue], ...]:
-    return tuple(_parsed_signal(text) for text in texts)
-
-
-def _parsed_signal(text: str) -> tuple[str, JsonValue]:
-    name, equals, payload = text.partition("=")
-    try:
-        signal_event_type(name)
-    except PluginError as error:
-        raise click.BadParameter(error.message) from error
-    return name, _parsed_json(payload) if equals else None
-
-
-def _parsed_json(text: str) -> JsonValue:
-    try:
-        return parse_json(text)
-    except WireError as error:
-        raise click.BadParameter(f"{error.message}; got {text!r}") from error
-
-
-@command.command()
-@click.argument("file", metavar="FILE.py", type=click.Path(path_type=Path))
+@click.argument("source", metavar="MODULE")
 @click.argument("process", metavar="PROCESS")
 @click.option(
     "--args",
     metavar="JSON",
     default="{}",
-    callback=_parsed_args,
+    callback=parsed_args,
     help="The arguments of the process, by name, as a JSON object.",
 )
 @click.option(
@@ -109,7 +63,7 @@ def _parsed_json(text: str) -> JsonValue:
     "signals",
     metavar="NAME[=JSON]",
     multiple=True,
-    callback=_parsed_signals,
+    callback=parsed_signals,
     help="A signal to send, null being its payload where left out; may be given often.",
 )
 @click.option(
@@ -122,7 +76,7 @@ def _parsed_json(text: str) -> JsonValue:
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show every step, and tracebacks.")
 def run(  # noqa: PLR0913 - one parameter for every option
-    file: Path,
+    source: str,
     process: str,
     args: JsonObject,
     process_id: str | None,
@@ -130,11 +84,12 @@ def run(  # noqa: PLR0913 - one parameter for every option
     max_running: int,
     verbose: bool,
 ) -> None:
-    """Run PROCESS of FILE.py to its end, in memory.
+    """Run PROCESS of MODULE to its end, in memory.
 
-    FILE.py is imported; it must have a ProcessDefinitions at its top level.  The
-    result goes to stdout as one JSON document: on one line, or indented where
-    stdout is a terminal.  All else goes to stderr, also what FILE.py prints.
+    MODULE is the path of a Python file or the name of a module.  It is imported; it
+    must have a ProcessDefinitions at its top level.  The result goes to stdout as
+    one JSON document: on one line, or indented where stdout is a terminal.  All
+    else goes to stderr, also what MODULE prints.
 
     Signals are sent before the process begins, in the order given.  They are kept
     for it, so each is there when the process comes to wait for it.
@@ -155,9 +110,9 @@ def run(  # noqa: PLR0913 - one parameter for every option
     interrupts = Interrupts(progress.last_words)
     output: ProcessAwaitOutput | None = None
     try:
-        with _exits_told(interrupts), stdout_to_stderr():
+        with exits_told(interrupts), stdout_to_stderr():
             request = RunRequest(
-                definitions=load_definitions(file, process),
+                definitions=load_definitions(source, process),
                 process=process,
                 args=args,
                 process_id=process_id,
@@ -174,16 +129,21 @@ def run(  # noqa: PLR0913 - one parameter for every option
     sys.exit(_tell_end(output, interrupts, verbose))
 
 
-async def _demo(progress: Progress, interrupts: Interrupts) -> None:
-    with interrupts.listening() as arrived, progress.showing(), trio.CancelScope() as whole:
-
-        async def stop(reason: str) -> None:
-            whole.cancel(reason)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(interrupts.serve, arrived, stop, whole.cancel)
-            await tell_demo(progress)
-            nursery.cancel_scope.cancel("the demo has ended")
+for _each in (
+    demo,
+    chat,
+    worker,
+    start,
+    ps,
+    show,
+    events,
+    journal,
+    report,
+    signal_command,
+    cancel,
+    vacuum,
+):
+    command.add_command(_each)
 
 
 async def _run(
@@ -199,23 +159,6 @@ async def _run(
             output = await single.run()
             nursery.cancel_scope.cancel("the process has ended")
     return output
-
-
-@contextlib.contextmanager
-def _exits_told(interrupts: Interrupts) -> Generator[None]:
-    """Turn exceptions that end a program into an exit status."""
-    try:
-        yield
-        interrupts.ignore_more()
-    except* KeyboardInterrupt:
-        # Ctrl-C where nobody listens for it, for example while the file is imported.
-        interrupts.note(signal.SIGINT)
-    except* SystemExit:
-        click.echo(
-            "lash-trio: the process raised SystemExit, which ends programs and not processes; "
-            "return a value, or raise another exception",
-            err=True,
-        )
 
 
 def _tell_end(output: ProcessAwaitOutput | None, interrupts: Interrupts, verbose: bool) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import textwrap
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -31,10 +33,24 @@ def write_file(tmp_path: Path) -> WriteFile:
 
 
 @pytest.fixture
-def invoke(monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Runs the command in this interpreter."""
+def imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """What a test imports from its own directory is forgotten after it."""
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    before = set(sys.modules)
+    yield
+    # Not by another `sys.modules`: C code imports into the one that it knows.
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(tmp_path):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def invoke(imports: None, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Runs the command in this interpreter."""
+    # A worker sets up logging for its whole program, which is this one here.
+    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers.copy())
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    monkeypatch.setattr(logging.getLogger("lash_trio"), "level", logging.NOTSET)
 
     def run(*args: str | Path) -> Result:
         return CliRunner().invoke(command, [str(arg) for arg in args])

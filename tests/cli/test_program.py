@@ -84,7 +84,7 @@ def test_a_closed_stdout_is_no_reason_to_crash_before_the_end(write_file: WriteF
     assert b"completed" in program.stderr
 
 
-@pytest.mark.parametrize("missing", [("click",), ("rich",), ("click", "rich")])
+@pytest.mark.parametrize("missing", [("click",), ("jinja2",), ("click", "rich")])
 def test_without_the_extra_it_says_what_to_install(
     missing: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
@@ -107,7 +107,8 @@ def test_without_the_extra_it_says_what_to_install(
 
 
 def test_importing_the_package_needs_no_extra() -> None:
-    source = "import sys, lash_trio.cli; print({'click', 'rich'} & set(sys.modules))"
+    extra = "{'click', 'jinja2', 'platformdirs', 'pythonjsonlogger', 'rich'}"
+    source = f"import sys, lash_trio.cli; print({extra} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, check=True)
     assert done.stdout == b"set()\n"
 
@@ -116,3 +117,11 @@ def test_the_installed_script_is_the_same_command() -> None:
     script = Path(sys.executable).with_name("lash-trio")
     done = subprocess.run([script, "--version"], capture_output=True, check=True)
     assert done.stdout.decode() == f"lash-trio, version {version('lash-trio')}\n"
+
+
+def test_what_is_loaded_only_where_it_is_needed() -> None:
+    # Together they cost more than the rest of the command.
+    source = "import sys; from lash_trio.cli._main import command; print('loaded', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, check=True)
+    heavy = {b"apsw", b"jinja2", b"platformdirs", b"pythonjsonlogger", b"rich"}
+    assert not heavy & set(done.stdout.split())

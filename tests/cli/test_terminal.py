@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -15,7 +16,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cli.support import COMMAND, TIMEOUT_SECONDS, WriteFile, environment
+import pytest
+
+from tests.cli.support import TIMEOUT_SECONDS, WriteFile, environment, run_command
 
 # Makes the terminal the controlling one, so that Ctrl-C typed there is a SIGINT.
 LAUNCH = """
@@ -142,26 +145,26 @@ def test_the_cursor_is_back_also_where_the_program_ends_on_the_spot(write_file: 
     assert terminal.text.endswith("lash-trio: stopped at once\r\n")
 
 
-def test_the_demo_in_a_pipe_and_on_a_terminal() -> None:
-    with subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, env=environment()) as piped:
-        with on_terminal("demo") as terminal:
-            assert terminal.end() == 0
-        told = piped.communicate(timeout=TIMEOUT_SECONDS)[0].decode()
+def test_the_demo_on_a_terminal_and_what_it_keeps(tmp_path: Path) -> None:
+    db = tmp_path / "demo.db"
+    with on_terminal("demo", "--db", db) as terminal:
+        assert terminal.end() == 0
     assert terminal.cursor_is_back
-    assert "waits for the end of order-1/start:ship#1" in terminal.text
-    assert "Another worker, on the same registry" in terminal.text
-
-    assert piped.returncode == 0
-    assert "\x1b" not in told
-    times = [float(each) for each in re.findall(r"^ +([0-9.]+) s  ", told, re.MULTILINE)]
-    assert times == sorted(times)
-    assert 3 < times[-1] < 9
+    assert re.search(r"manifest-\w+ +runs +\d+ done", terminal.text)
+    assert "recorded ones that ran again: 0" in terminal.text
+    assert f"lash-trio ps --all --db {db} lists" in terminal.text.replace("\r\n", " ")
+    (row,) = json.loads(run_command("ps", "--all", "--json", "--db", db).stdout)
+    assert row["status"]["state"] == "completed"
 
 
 def test_the_demo_can_be_stopped() -> None:
     with on_terminal("demo") as terminal:
-        terminal.read_until(b"sleeps for")
+        terminal.read_until(b"operating-system process")
         terminal.type(b"\x03")
         assert terminal.end() == 130
     assert terminal.cursor_is_back
     assert "Traceback" not in terminal.text
+    (pid,) = re.findall(r"operating-system process (\d+)", terminal.text)
+    # The worker that it had started is gone as well.
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
