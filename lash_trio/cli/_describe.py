@@ -13,7 +13,6 @@ from .. import (
     Err,
     EventWait,
     JournalEntry,
-    JsonValue,
     Ok,
     ProcessAwaitOutput,
     ProcessCancellation,
@@ -27,14 +26,17 @@ from .. import (
     SleepOutcome,
     SleepWait,
     WaitState,
-    canonical_json,
     from_json,
     signal_name_of,
     to_json,
 )
 from ..model import OperatorWait
-
-_PAYLOAD_LENGTH = 100
+from ._turn_words import describe_turn_outcome
+from ._words import (
+    brief as brief,
+    one_line as one_line,
+    printable as printable,
+)
 
 
 class Tone(StrEnum):
@@ -111,7 +113,7 @@ def describe_outcome(entry: JournalEntry) -> str:
         case Ok(value=ProcessOutcome(result=ProcessStarted(record=record))):
             return f"started {record.id}"
         case Ok(value=value):
-            return brief(to_json(value))
+            return describe_turn_outcome(value) or brief(to_json(value))
 
 
 def tone_of(event: ProcessEvent) -> Tone:
@@ -130,27 +132,3 @@ def tone_of_status(status: ProcessStatus) -> Tone:
     if output is None:
         return Tone.NORMAL
     return Tone.GOOD if output.tag == "success" else Tone.BAD
-
-
-def brief(value: JsonValue) -> str:
-    """A JSON value as text, cut off where it gets long."""
-    text = canonical_json(value)
-    if len(text) > _PAYLOAD_LENGTH:
-        text = text[: _PAYLOAD_LENGTH - 3] + "..."
-    return one_line(text)
-
-
-def one_line(text: str) -> str:
-    """Text without line ends and control characters: it cannot steer a terminal."""
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
-
-
-def printable(text: str) -> str:
-    """Text without control characters; line ends and tabs stay."""
-    return "".join(
-        each if each.isprintable() or each in "\n\t" else _escaped(each) for each in text
-    )
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()

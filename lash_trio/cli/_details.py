@@ -23,6 +23,7 @@ from .. import (
 )
 from ..abc import ProcessRegistry
 from ..model import OperatorWait
+from ._turns import turn_entries
 
 if TYPE_CHECKING:
     from ..stores.sqlite import SqliteStores
@@ -37,7 +38,8 @@ class Details:
         lease: the one that was not given back, if there is one.
         is_lease_alive: whether that one still holds.
         event_count: how many events its log has.
-        entries: the recorded effects of its scope, in the order of recording.
+        entries: the recorded effects of its scope, in the order of recording; those of
+            its turns, where it is the queue of a session.
     """
 
     record: ProcessRecord
@@ -92,7 +94,10 @@ async def read_details(stores: SqliteStores, process_id: str) -> Details:
         lease=lease,
         is_lease_alive=lease is not None and lease.is_alive(stores.clock.now_ms()),
         event_count=0 if last is None else last.sequence,
-        entries=await stores.journal.entries_of(EffectScope.process(process_id)),
+        entries=[
+            *await stores.journal.entries_of(EffectScope.process(process_id)),
+            *await turn_entries(stores, record),
+        ],
     )
 
 

@@ -18,6 +18,7 @@ from ._file import CommandError, db_option, existing, json_option, work_on
 from ._print import print_json, print_line, time_text
 from ._shapes import kind_of
 from ._timeline import Moment, Timeline, timeline_of
+from ._turns import tokens_of
 
 if TYPE_CHECKING:
     from ..stores.sqlite import SqliteStores
@@ -142,6 +143,7 @@ def _facts(report: Report, timeline: Timeline) -> list[tuple[str, str]]:
     record = report.details.record
     took = span_text(timeline.to_ms - timeline.from_ms)
     ended = record.is_terminal
+    tokens = tokens_of(report.details.entries)
     return [
         ("Process", process_name(record)),
         ("Started", time_text(timeline.from_ms)),
@@ -150,6 +152,7 @@ def _facts(report: Report, timeline: Timeline) -> list[tuple[str, str]]:
         ("Runs", str(report.runs)),
         ("Events", str(len(report.events))),
         ("Recorded effects", str(len(report.details.entries))),
+        *([] if tokens is None else [("Tokens", tokens)]),
     ]
 
 

@@ -18,6 +18,7 @@ from .. import (
     WAITING,
     Err,
     JournalEntry,
+    Ok,
     ProcessEvent,
     SleepWait,
     WaitState,
@@ -27,6 +28,8 @@ from .. import (
 from ._describe import describe, describe_end, describe_outcome, describe_wait
 from ._details import Details
 from ._shapes import command_of, kind_of
+from ._turn_words import is_bad_outcome
+from ._turns import began_ms
 
 
 class What(StrEnum):
@@ -37,6 +40,8 @@ class What(StrEnum):
     WAIT = "wait"
     SIGNAL = "signal"
     CHILD = "child"
+    MODEL = "model"
+    TOOL = "tool"
     EFFECT = "effect"
     EVENT = "event"
     CANCEL = "cancel"
@@ -162,17 +167,31 @@ def _recorded(entry: JournalEntry, to_ms: int) -> Moment:
         "sleep": What.SLEEP,
         "await_event": What.WAIT,
         "process": What.CHILD,
+        "llm_call": What.MODEL,
+        "direct": What.MODEL,
+        "tool_call": What.TOOL,
+        "exec_code": What.TOOL,
     }.get(kind_of(entry), What.EFFECT)
     # Of a sleep the due time is known; one that still lasts is drawn up to now.
     sleeps_until = entry.due_at_ms if what is What.SLEEP else None
+    until = None if sleeps_until is None else min(sleeps_until, to_ms)
+    began = began_ms(entry)
     return Moment(
         what=what,
         label=_effect_label(entry, what),
-        from_ms=entry.recorded_at_ms,
-        to_ms=None if sleeps_until is None else min(sleeps_until, to_ms),
+        from_ms=entry.recorded_at_ms if began is None else began,
+        to_ms=until if began is None else entry.recorded_at_ms,
         said=describe_outcome(entry),
-        is_bad=isinstance(entry.outcome, Err),
+        is_bad=_is_bad(entry),
     )
+
+
+def _is_bad(entry: JournalEntry) -> bool:
+    match entry.outcome:
+        case Ok(value=outcome):
+            return is_bad_outcome(outcome)
+        case outcome:
+            return isinstance(outcome, Err)
 
 
 def _effect_label(entry: JournalEntry, what: What) -> str:
@@ -184,7 +203,17 @@ def _effect_label(entry: JournalEntry, what: What) -> str:
         return _sleep_label(entry)
     if what is What.CHILD:
         return "another process"
+    if what is What.MODEL:
+        return f"asks {_named(entry, 'request', 'model')} ({entry.replay_key})"
+    if what is What.TOOL:
+        return f"runs {_named(entry, 'call', 'tool_name') or 'code'} ({entry.replay_key})"
     return entry.replay_key
+
+
+def _named(entry: JournalEntry, part: str, name: str) -> str:
+    """A name that stands in a part of the command."""
+    found = command_of(entry).get(part)
+    return str(found.get(name, "")) if isinstance(found, dict) else ""
 
 
 def _sleep_label(entry: JournalEntry) -> str:
