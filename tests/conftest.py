@@ -22,7 +22,7 @@ settings.register_profile(
 # `.hypothesis/` and tried first the next time.
 settings.register_profile(
     "property",
-    max_examples=2_000,
+    max_examples=5_000,
     stateful_step_count=100,
     derandomize=False,
     deadline=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -50,9 +51,36 @@ class LosesAnAppend(MemoryProcessRegistry):
         return await super().append_event(process_id, request, fence)
 
 
+class IgnoresFences(MemoryProcessRegistry):
+    """Appends for an owner whose lease is over."""
+
+    async def append_event(
+        self,
+        process_id: str,
+        request: ProcessEventAppendRequest,
+        fence: ProcessLease | None = None,
+    ) -> ProcessEventAppendResult:
+        return await super().append_event(process_id, request)
+
+
+class LeasesToEverybody(MemoryProcessRegistry):
+    """Gives a lease to whoever asks, whether or not it is another's."""
+
+    async def claim_process_lease(
+        self, process_id: str, owner_id: str, lease_ttl_ms: int
+    ) -> ProcessLease:
+        log = self._log(process_id)
+        held = log.lease.lease
+        if held is not None:
+            log.lease = attrs.evolve(log.lease, lease=attrs.evolve(held, owner_id=owner_id))
+        return await super().claim_process_lease(process_id, owner_id, lease_ttl_ms)
+
+
 PLANTED: dict[str, type[ProcessRegistry]] = {
     "IgnoresReplayKeys": IgnoresReplayKeys,
     "LosesAnAppend": LosesAnAppend,
+    "IgnoresFences": IgnoresFences,
+    "LeasesToEverybody": LeasesToEverybody,
 }
 
 
@@ -73,7 +101,7 @@ def test_the_library_keeps_its_promise(seed: int) -> None:
 
 def test_faults_happen() -> None:
     lines = [line for seed in range(6) for line in simulate(seed).trace]
-    for what in ("is refused", "is lost", "stalls", "was killed"):
+    for what in ("is refused", "is lost", "stalls", "was killed", "arrives late"):
         assert any(what in line for line in lines), f"no seed saw that something {what}"
 
 
@@ -88,6 +116,19 @@ def test_a_planted_fault_is_found_and_replayed(name: str) -> None:
     first, again = (simulate(seed, PLANTED[name]) for _ in range(2))
     assert first == again
     assert first.violation is not None
+
+
+def test_it_is_told_who_wrote_and_who_owned() -> None:
+    violation = simulate(first_red(IgnoresFences), IgnoresFences).violation
+    assert violation is not None
+    assert re.search(
+        r"worker-\S+ was let append_event under fencing token \d+ of order-\S+, "
+        r"although worker-\S+ had claimed it under \d+",
+        violation,
+    )
+    violation = simulate(first_red(LeasesToEverybody), LeasesToEverybody).violation
+    assert violation is not None
+    assert "while the lease of" in violation or "had claimed it under" in violation
 
 
 def run_command(arguments: list[str], hash_seed: str) -> subprocess.CompletedProcess[str]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import attrs
 import trio
 
 from ...abc import ProcessRegistry
-from ...model import StoreError
+from ...model import ProcessLease, ProcessLeaseCompletion, StoreError
+
+_HELD_UP = ("append_event", "complete_leased_process")
+"""Writes that may come in later than others of the same owner."""
+
+Call: TypeAlias = Callable[[], Awaitable[object]]
 
 
 @attrs.frozen(kw_only=True)
@@ -23,11 +28,14 @@ class FaultRates:
         refuse: a call fails before the store has done anything.
         lose_answer: the store does what was asked, and the answer is lost.
         delay: a call takes up to a second.
+        hold_up: an event that is written under a lease comes in seconds later, perhaps
+            when the lease is over, and whoever wrote it has given it up.
     """
 
     refuse: float = 0.02
     lose_answer: float = 0.02
     delay: float = 0.1
+    hold_up: float = 0.1
 
 
 class Faults:
@@ -49,6 +57,10 @@ class Faults:
         """Whether something that happens this often happens now."""
         return self.are_on and self._random.random() < rate
 
+    def held_up(self) -> float | None:
+        """For how many seconds a write is held up, or None where it is not."""
+        return self.between(1, 8) if self.draw(self._rates.hold_up) else None
+
     def between(self, least: float, most: float) -> float:
         """A number in a range."""
         return self._random.uniform(least, most)
@@ -67,16 +79,48 @@ class Faults:
         return result
 
 
+@attrs.frozen(kw_only=True)
+class Asked:
+    """A call on its way to the store.
+
+    Args:
+        who: who makes it.
+        name: of the method.
+        call: makes it.
+        lease: under which lease, if under one.
+        process_id: whose lease is given back, if one is.
+    """
+
+    who: str
+    name: str
+    call: Call
+    lease: ProcessLease | None = None
+    process_id: str | None = None
+
+
+class Wire(Protocol):
+    """What lies between a program and its store."""
+
+    def deliver_late(self, asked: Asked, when: float) -> None:
+        """See that a call reaches the store at a time of trio's clock; nobody hears of it."""
+        ...
+
+    async def deliver(self, asked: Asked) -> object:
+        """Make a call of the store, and see that no owner writes whose lease is over."""
+        ...
+
+
 class FaultyRegistry:
-    """A registry whose calls go wrong; made with :func:`faulty`.
+    """A registry whose calls go wrong; use it with :func:`faulty`.
 
     It stands for a whole port, each method of which goes wrong in the same way.
     """
 
-    def __init__(self, inner: ProcessRegistry, who: str, faults: Faults) -> None:
+    def __init__(self, inner: ProcessRegistry, who: str, faults: Faults, wire: Wire) -> None:
         self._inner = inner
         self._who = who
         self._faults = faults
+        self._wire = wire
         self._stalled_until = 0.0
 
     def stall(self, seconds: float) -> None:
@@ -89,14 +133,40 @@ class FaultyRegistry:
             return value
 
         async def call(*args: object, **kwargs: object) -> object:
-            await self._wait_while_stalled()
+            made = partial(value, *args, **kwargs)
             if name.startswith(("wait_", "await_")):
-                return await value(*args, **kwargs)
-            result = await self._faults.around(self._who, name, partial(value, *args, **kwargs))
+                await self._wait_while_stalled()
+                return await made()
+            asked = self._asked(name, made, (*args, *kwargs.values()))
+            try:
+                await self._wait_while_stalled()
+            except trio.Cancelled:
+                if asked.lease is not None:
+                    # What has gone out comes in, however late, and whether or not
+                    # somebody still wants it.
+                    self._wire.deliver_late(asked, self._stalled_until)
+                raise
+            seconds = self._faults.held_up() if asked.lease and name in _HELD_UP else None
+            if seconds is not None:
+                self._wire.deliver_late(asked, trio.current_time() + seconds)
+                raise StoreError(f"planted: {name} is held up")
+            deliver = partial(self._wire.deliver, asked)
+            result = await self._faults.around(self._who, name, deliver)
             await self._wait_while_stalled()
             return result
 
         return call
+
+    def _asked(self, name: str, call: Call, arguments: Sequence[object]) -> Asked:
+        leases = [each for each in arguments if isinstance(each, ProcessLease)]
+        given_back = [each for each in arguments if isinstance(each, ProcessLeaseCompletion)]
+        return Asked(
+            who=self._who,
+            name=name,
+            call=call,
+            lease=leases[0] if leases else None,
+            process_id=given_back[0].process_id if given_back else None,
+        )
 
     async def _wait_while_stalled(self) -> None:
         if trio.current_time() < self._stalled_until:

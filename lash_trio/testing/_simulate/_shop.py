@@ -49,7 +49,9 @@ def shop_definitions(ledger: Ledger) -> ProcessDefinitions:
             return n
 
         made = await ctx.step("make", make)
-        await ctx.sleep(5)
+        for share in range(4):
+            await ctx.sleep(1.2)
+            await ctx.emit("process.resumed", {"share": share})
         return made
 
     @definitions.process("order", signals=["paid"])

@@ -29,6 +29,7 @@ from ...worker import (
 )
 from ._faults import FaultRates, Faults, FaultyRegistry, faulty
 from ._shop import Ledger, shop_definitions
+from ._wire import WatchedWire
 
 _LEASE_TTL_MS = 3_000
 _SAFETY_SECONDS = 30
@@ -79,6 +80,7 @@ class World:
             Violation: something happened that must not, or did not that must.
         """
         async with trio.open_nursery() as workers:
+            self._wire = WatchedWire(workers, self._note, self._ledger.faults_found.append)
             for number in range(self._options.workers):
                 workers.start_soon(self._keep_working, f"worker-{number}")
             with trio.move_on_after(_SAFETY_SECONDS + _LIVENESS_SECONDS) as patience:
@@ -87,6 +89,8 @@ class World:
                         clients.start_soon(self._order, f"order-{number}", number + 1)
                     clients.start_soon(self._stop_faults)
             workers.cancel_scope.cancel("the simulation is over")
+        if self._ledger.faults_found:
+            raise Violation("; ".join(self._ledger.faults_found))
         if patience.cancelled_caught:
             missing = {f"order-{n}" for n in range(self._options.orders)} - self._outputs.keys()
             raise Violation(
@@ -108,7 +112,7 @@ class World:
         life = 0
         while True:
             life += 1
-            registry = FaultyRegistry(self._registry, name, self._faults)
+            registry = FaultyRegistry(self._registry, name, self._faults, self._wire)
             self._note(f"{name} starts")
             with trio.CancelScope() as life_of_it:
                 async with trio.open_nursery() as nursery:
@@ -138,7 +142,7 @@ class World:
 
     async def _order(self, process_id: str, payments: int) -> None:
         """A client: starts a process, pays, and waits for what comes of it."""
-        registry = faulty(FaultyRegistry(self._registry, process_id, self._faults))
+        registry = faulty(FaultyRegistry(self._registry, process_id, self._faults, self._wire))
         registration = self._definitions.registration(
             "order",
             {"payments": payments},
@@ -158,8 +162,6 @@ class World:
         self._outputs[process_id] = output
 
     async def _check(self) -> None:
-        if self._ledger.faults_found:
-            raise Violation("; ".join(self._ledger.faults_found))
         for number in range(self._options.orders):
             await self._check_order(f"order-{number}", number + 1)
 
