@@ -59,7 +59,10 @@ nitpicky = True
 # Names of other projects: their inventories would need the network. Names of
 # this one are never ignored.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(apsw|trio|trio_util|attrs?|cattrs|click|hypothesis|jsonschema|rich)(\..*)?"),
+    (
+        r"py:.*",
+        r"(apsw|trio|trio_util|attrs?|cattrs|click|hypothesis|jsonschema|opentelemetry|rich)(\..*)?",
+    ),
     # Written without its module where hypothesis is imported for types alone.
     (r"py:.*", r"SearchStrategy"),
     (r"py:.*", r"(abc|asyncio|builtins|collections|contextlib|dataclasses)\..*"),

@@ -26,6 +26,7 @@ from ._processes import (
     Tell as Tell,
 )
 from ._stores import (
+    ArtifactStore as ArtifactStore,
     AttachmentStore as AttachmentStore,
 )
 from ._turns import (

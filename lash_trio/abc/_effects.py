@@ -62,6 +62,14 @@ class EffectController(ABC):
         """Whether attachments must outlive this operating-system process."""
         return False
 
+    def is_recorded(self, envelope: EffectEnvelope) -> bool:
+        """Whether the effect would return what it returned before, and not run.
+
+        It then does so in a cancelled scope too: a result that is there wins.  Not a
+        checkpoint.
+        """
+        return False
+
     @abstractmethod
     async def execute_effect(
         self, envelope: EffectEnvelope, local_executor: LocalExecution

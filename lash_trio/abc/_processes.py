@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+import attrs
 
 from ..model import (
+    CANCEL_REQUESTED,
+    MAX_SEQUENCE,
     DurabilityTier,
+    EventWait,
     ProcessAwaitOutput,
+    ProcessEndWait,
     ProcessEvent,
     ProcessEventAppendRequest,
     ProcessEventAppendResult,
@@ -23,8 +31,51 @@ from ..model import (
     ProcessSessionDeleteReport,
     ProcessStartGrant,
     SessionScope,
+    SignalWait,
+    WaitKind,
     WaitState,
 )
+
+Tell: TypeAlias = Callable[[str, str, int], None]
+"""Is told of an event: the process, the type, its ordinal among those of the type.
+
+An empty type stands for the end of the process.
+"""
+
+
+@attrs.frozen(kw_only=True)
+class ClaimablePage:
+    """Some of the rows that a worker could claim.
+
+    Args:
+        records: the rows, ordered by id.
+        next_after: where the next page begins; None where this was the last one.
+        next_expiry_ms: in how many milliseconds the next lease of another owner ends
+            unless it is renewed; None where the registry cannot tell, or none is held.
+    """
+
+    records: tuple[ProcessRecord, ...]
+    next_after: str | None = None
+    next_expiry_ms: int | None = None
+
+
+class LeaseRenewer(ABC):
+    """Renews leases on its own, whatever the event loop is busy with."""
+
+    @abstractmethod
+    def add(self, lease: ProcessLease, on_lost: Callable[[str], None]) -> None:
+        """Keep a lease alive.
+
+        Args:
+            lease: was claimed just now.
+            on_lost: called in the event loop, with the reason, when it is lost.
+
+        Not a checkpoint.
+        """
+
+    @abstractmethod
+    def remove(self, lease: ProcessLease) -> None:
+        """Leave a lease to itself; who was to be told of its loss is not.  Not a checkpoint."""
 
 
 class ProcessRegistry(ABC):
@@ -223,3 +274,88 @@ class ProcessRegistry(ABC):
         Raises:
             PluginError: ``process_lease_lost``: nothing was written.
         """
+
+    # What follows spares a worker work.  A registry may leave it as it is.
+
+    def renew_leases(self, lease_ttl_ms: int) -> AbstractContextManager[LeaseRenewer] | None:
+        """What keeps leases of processes alive while the event loop is busy.
+
+        Args:
+            lease_ttl_ms: the time to live that they are claimed and renewed with.
+
+        Returns:
+            A context manager, for the time that a worker works; None where the worker
+            has to renew each lease by itself.
+        """
+        return None
+
+    def listen(self, tell: Tell) -> AbstractContextManager[None] | None:
+        """Be told of every event that is appended, by whomever, from the entry of a block on.
+
+        A hint, after the event is there to be read: it may come late and more than
+        once, but it comes.
+
+        Returns:
+            A context manager; None where the registry cannot do it.  A worker then
+            keeps all its processes in memory.
+        """
+        return None
+
+    async def list_claimable(
+        self,
+        owner_id: str,
+        skip: Container[str] = (),
+        *,
+        after: str | None = None,
+        limit: int = 500,
+    ) -> ClaimablePage:
+        """Processes that have not ended, less those that cannot be claimed now.
+
+        Args:
+            owner_id: who wants to claim.
+            skip: ids that are of no interest; asked from any thread.
+            after: the id where the page before ended.
+            limit: how many rows there may be in a page.
+
+        A registry that leaves this as it is gives all rows in one page, those included
+        that others hold.
+        """
+        records = await self.list_non_terminal()
+        return ClaimablePage(records=tuple(r for r in records if r.id not in skip))
+
+    async def find_ready(self, waits: Mapping[str, Sequence[WaitKind]]) -> set[str]:
+        """Which processes have been asked to end, or have one of the things they wait for.
+
+        Args:
+            waits: what each waits for, by process id.  Times are the caller's to watch.
+
+        Returns:
+            Ids of processes.  One that is gone, or waits for a process that is, is among
+            them: its run finds out.
+        """
+        ready: set[str] = set()
+        for process_id, kinds in waits.items():
+            if await self._has_event(process_id, CANCEL_REQUESTED, 1):
+                ready.add(process_id)
+            for kind in kinds:
+                if process_id not in ready and await self._is_ready(process_id, kind):
+                    ready.add(process_id)
+        return ready
+
+    async def _is_ready(self, process_id: str, kind: WaitKind) -> bool:
+        match kind:
+            case SignalWait(event_type=event_type, ordinal=ordinal):
+                return await self._has_event(process_id, event_type, ordinal)
+            case EventWait(process_id=other, event_type=event_type, ordinal=ordinal):
+                return await self._has_event(other, event_type, ordinal)
+            case ProcessEndWait(process_id=other):
+                record = await self.get_process(other)
+                return record is None or record.is_terminal
+            case _:
+                return False
+
+    async def _has_event(self, process_id: str, event_type: str, ordinal: int) -> bool:
+        if await self.get_process(process_id) is None:
+            return True
+        count = await self.count_events_through(process_id, event_type, MAX_SEQUENCE)
+        return count >= ordinal

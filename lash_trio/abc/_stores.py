@@ -31,3 +31,44 @@ class AttachmentStore(ABC):
         Raises:
             StoreError: where the store does not have them.
         """
+
+
+class ArtifactStore(ABC):
+    """Keeps what durable rows refer to by a string, and what never changes.
+
+    For example the execution environment that a process captured when it was started:
+    its reference is the row's ``env_ref``.
+    """
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """How long stored artifacts last."""
+        return DurabilityTier.INLINE
+
+    @abstractmethod
+    async def put(self, kind: str, data: bytes) -> str:
+        """Store an artifact; the same one again is no change.
+
+        Args:
+            kind: what it is, for whoever reads it; for example ``execution_env``.
+            data: its bytes.
+
+        Returns:
+            Its reference, :func:`~lash_trio.model.artifact_reference`: the same for the
+            same kind and bytes in every store.
+
+        Raises:
+            InvalidValueError: the kind is blank.
+
+        Always a checkpoint.  Cancelled, it either did not begin or has finished.
+        """
+
+    @abstractmethod
+    async def get(self, reference: str) -> bytes:
+        """The bytes of an artifact.
+
+        Raises:
+            StoreError: where the store does not have it.
+
+        Always a checkpoint.
+        """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._clock import SystemClock as SystemClock, TrioClock as TrioClock
 from ._durability import StoreFacet as StoreFacet, require_durable_store as require_durable_store
-from ._effect import StartedEffect as StartedEffect
+from ._effect import EffectRun as EffectRun, StartedEffect as StartedEffect
 from ._effects import (
     EventToAwait as EventToAwait,
     effect_envelope as effect_envelope,

@@ -85,8 +85,11 @@ class EffectRun:
         Raises:
             EffectError: its own failure, or that it was cancelled by request.
         """
+        # What it returned in an earlier run it returns again, also where its scope was
+        # cancelled: the code that asks comes to where it was, and is told there.
+        is_recorded = self._cancel_scope.cancel_called and controller.is_recorded(self.envelope)
         try:
-            with self._cancel_scope:
+            with trio.CancelScope() if is_recorded else self._cancel_scope:
                 # Cancelled before it began: the controller is not even asked, since
                 # it might do something before its first checkpoint.
                 await trio.lowlevel.checkpoint_if_cancelled()

@@ -95,5 +95,5 @@ class EffectNurseryManager(AbstractAsyncContextManager[EffectNursery]):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
-        return bool(await self._manager.__aexit__(exc_type, exc, traceback))
+    ) -> bool | None:
+        return await self._manager.__aexit__(exc_type, exc, traceback)

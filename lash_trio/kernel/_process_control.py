@@ -30,8 +30,11 @@ from ..model import (
     SessionDeleted,
     SignalProcess,
     StartProcess,
+    StoreError,
     TransferProcesses,
 )
+
+_WRITE_SECONDS = 30.0
 
 
 async def run_process_command(
@@ -40,9 +43,10 @@ async def run_process_command(
     """Run a command of the process plane.
 
     A command that changes state is all or nothing under cancellation: either not
-    begun, or finished.
+    begun, or finished; it is waited for no longer than half a minute.
 
     Raises:
+        StoreError: the registry did not answer in that time.
         EffectError: what the registry refused; ``runtime_effect_process_task_join``,
             with the cause, where it raised anything else.
 
@@ -52,7 +56,7 @@ async def run_process_command(
         if not command.changes_state:
             return await _read(registry, command)
         await trio.lowlevel.checkpoint_if_cancelled()
-        return await _shielded(_write(registry, command))
+        return await _shielded(command, _write(registry, command))
     except EffectError:
         raise
     except Exception as error:
@@ -74,6 +78,7 @@ async def request_process_cancel(
 
     Raises:
         PluginError: ``unknown_process``.
+        StoreError: the registry took the request and does not answer any more.
 
     Always a checkpoint.
     """
@@ -82,8 +87,13 @@ async def request_process_cancel(
     )
     record: ProcessRecord | None = None
     # The request is in the log: who asked must hear that.
-    with trio.CancelScope(shield=True):
+    with trio.move_on_after(_WRITE_SECONDS, shield=True) as patience:
         record = await registry.get_process(process_id)
+    if patience.cancelled_caught:
+        raise StoreError(
+            f"process {process_id!r} was asked to end, but the registry did not return its row "
+            f"within {_WRITE_SECONDS:g} s"
+        )
     if record is None:
         raise PluginError(
             PluginReason.UNKNOWN_PROCESS,
@@ -92,10 +102,18 @@ async def request_process_cancel(
     return record
 
 
-async def _shielded(write: Awaitable[ProcessEffectOutcome]) -> ProcessEffectOutcome:
-    with trio.CancelScope(shield=True):
+async def _shielded(
+    command: ProcessCommand, write: Awaitable[ProcessEffectOutcome]
+) -> ProcessEffectOutcome:
+    with trio.move_on_after(_WRITE_SECONDS, shield=True):
         return await write
-    raise AssertionError("nobody else has this cancel scope, so nobody can cancel it")
+    # Cut off, a registry's write has not begun or has finished.  Which of the two, who
+    # asks again finds out: every command that changes state is the same again.
+    raise StoreError(
+        f"the registry did not answer the process command {command.tag!r} "
+        f"({command.effect_id}) within {_WRITE_SECONDS:g} s, so it is not known whether it took "
+        "effect; ask again, which changes nothing if it did"
+    )
 
 
 async def _read(registry: ProcessRegistry, command: ProcessCommand) -> ProcessEffectOutcome:

@@ -42,8 +42,7 @@ from ..model import (
     error_of,
     failure_of,
     is_outcome,
-    outcome_from_text,
-    outcome_text,
+    round_trip_outcome,
 )
 from ._clock import SystemClock
 from ._inline import InlineEffectController
@@ -99,6 +98,14 @@ class ReplayController(EffectController):
         """True: a recorded envelope may refer to attachments."""
         return True
 
+    def is_recorded(self, envelope: EffectEnvelope) -> bool:
+        """Whether the journal has the outcome of this very effect; a sleep has to be over."""
+        entry = self._entries.get(envelope.replay_key)
+        if entry is None or entry.outcome is None or entry.envelope != dumps(envelope):
+            return False
+        is_sleep = isinstance(envelope.command, SleepCommand)
+        return not is_sleep or (entry.due_at_ms or 0) <= self._clock.now_ms()
+
     async def execute_effect(
         self, envelope: EffectEnvelope, local_executor: LocalExecution
     ) -> EffectOutcome:
@@ -111,7 +118,8 @@ class ReplayController(EffectController):
 
         Always a checkpoint.
         """
-        await trio.lowlevel.checkpoint()
+        # Whatever has to run checkpoints itself; what is replayed does so below.
+        await trio.lowlevel.checkpoint_if_cancelled()
         text = dumps(envelope)
         entry = self._entries.get(envelope.replay_key)
         if entry is not None:
@@ -126,6 +134,7 @@ class ReplayController(EffectController):
         if isinstance(command, SleepCommand):
             return await self._sleep(envelope, text, entry, local_executor, command)
         if entry is not None and entry.outcome is not None:
+            await trio.lowlevel.checkpoint()
             return _replayed(entry.outcome)
         if isinstance(command, AwaitEventCommand) and command.timeout_ms is not None:
             envelope = await self._with_time_left(envelope, text, entry, command.timeout_ms)
@@ -155,19 +164,25 @@ class ReplayController(EffectController):
         command: SleepCommand,
     ) -> EffectOutcome:
         """Record when it is due, once; then wait for what is left."""
+        is_new = entry is None
         if entry is None:
+            now_ms = self._clock.now_ms()
             entry = await self._record(
                 JournalEntry(
                     replay_key=envelope.replay_key,
                     envelope=text,
                     outcome=Ok(SLEPT),
-                    due_at_ms=self._clock.now_ms() + command.duration_ms,
+                    due_at_ms=now_ms + command.duration_ms,
+                    recorded_at_ms=now_ms,
                 )
             )
-        left_ms = 0 if entry.due_at_ms is None else entry.due_at_ms - self._clock.now_ms()
-        if left_ms > 0:
+        left_ms = 0 if entry.due_at_ms is None else max(entry.due_at_ms - self._clock.now_ms(), 0)
+        # A new one is slept by the executor, however short: one that is not is a replay.
+        if is_new or left_ms > 0:
             rest = attrs.evolve(envelope, command=SleepCommand(duration_ms=left_ms))
             await local_executor.execute(rest)
+        else:
+            await trio.lowlevel.checkpoint()
         return SLEPT
 
     async def _with_time_left(
@@ -175,9 +190,14 @@ class ReplayController(EffectController):
     ) -> EffectEnvelope:
         """The envelope to run a wait with: its timeout goes on where it was."""
         if entry is None:
-            due = self._clock.now_ms() + timeout_ms
+            now_ms = self._clock.now_ms()
             entry = await self._record(
-                JournalEntry(replay_key=envelope.replay_key, envelope=text, due_at_ms=due)
+                JournalEntry(
+                    replay_key=envelope.replay_key,
+                    envelope=text,
+                    due_at_ms=now_ms + timeout_ms,
+                    recorded_at_ms=now_ms,
+                )
             )
         left_ms = 0 if entry.due_at_ms is None else max(entry.due_at_ms - self._clock.now_ms(), 0)
         command = envelope.command
@@ -188,8 +208,9 @@ class ReplayController(EffectController):
     async def _record_outcome(
         self, replay_key: str, envelope: str, outcome: Ok[EffectOutcome] | Err[EffectFailure]
     ) -> JournalEntry:
-        text = outcome_text(outcome)
-        size = len(text.encode())
+        # From its JSON, so that the first run sees what a replay will see.
+        outcome, text = round_trip_outcome(outcome)
+        size = len(text) if text.isascii() else len(text.encode())
         if size > self._options.max_outcome_bytes:
             raise EffectError(
                 EffectErrorCode.OUTCOME_TOO_LARGE,
@@ -197,17 +218,20 @@ class ReplayController(EffectController):
                 f"more than the {self._options.max_outcome_bytes} that this host records; put the "
                 "data into a store and return a reference",
             )
-        # From its JSON, so that the first run sees what a replay will see.
         return await self._record(
-            JournalEntry(replay_key=replay_key, envelope=envelope, outcome=outcome_from_text(text))
+            JournalEntry(
+                replay_key=replay_key,
+                envelope=envelope,
+                outcome=outcome,
+                recorded_at_ms=self._clock.now_ms(),
+                outcome_json=text,
+            )
         )
 
     async def _record(self, entry: JournalEntry) -> JournalEntry:
         # The effect has run: a cancellation that comes now must not lose what it did.
         with trio.CancelScope(shield=True):
-            recorded = await self._journal.record(
-                attrs.evolve(entry, recorded_at_ms=self._clock.now_ms())
-            )
+            recorded = await self._journal.record(entry)
             self._entries[entry.replay_key] = recorded
             return recorded
         raise AssertionError("nobody else has this cancel scope, so nobody can cancel it")

@@ -72,6 +72,7 @@ class ScopedEffectController(ScopedEffects):
         self._state = ScopeState.CLOSED
         self._cancel_reason: str | None = None
         self._runs: dict[EffectRun, None] = {}
+        self._new_run: Callable[[EffectEnvelope, str], EffectRun] = EffectRun
         self._leaving = False
         self._runs_ended = trio.Event()
         self._watch: trio.lowlevel.Task | None = None
@@ -101,6 +102,11 @@ class ScopedEffectController(ScopedEffects):
     def state(self) -> ScopeState:
         """Where the scope is in its life."""
         return self._state
+
+    @property
+    def effects_running(self) -> int:
+        """How many of its effects have begun and not ended."""
+        return len(self._runs)
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -351,8 +357,19 @@ class ScopedEffectController(ScopedEffects):
         """
         return self._paths.current()
 
+    def run_effects_as(self, new_run: Callable[[EffectEnvelope, str], EffectRun]) -> None:
+        """Run the effects to come as runs of another class, which see how each one ends.
+
+        Args:
+            new_run: makes the run of an effect, from its envelope and the scope's id:
+                a subclass of :class:`~lash_trio.kernel.EffectRun`, or what makes one.
+
+        Not a checkpoint.
+        """
+        self._new_run = new_run
+
     def _admit(self, envelope: EffectEnvelope) -> EffectRun:
-        run = EffectRun(envelope, self._scope.id)
+        run = self._new_run(envelope, self._scope.id)
         if self._state is ScopeState.CANCELLED:
             run.cancel(self._cancel_reason)
         self._runs[run] = None

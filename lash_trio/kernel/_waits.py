@@ -12,15 +12,18 @@ does not depend on how many others wait, nor for what.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import TypeAlias, TypeVar, TypeVarTuple
 
 import attrs
 import trio
 
+from ..abc import Tell
 from ..model import ProcessEvent
 
 T = TypeVar("T")
+ArgsT = TypeVarTuple("ArgsT")
 
 WaitSlot: TypeAlias = "tuple[str, int]"
 """An event type and an ordinal of it, from 1.
@@ -49,6 +52,22 @@ class EventWaiters:
 
     def __init__(self) -> None:
         self._parked: dict[str, dict[WaitSlot, _Parked]] = {}
+        self._listeners: dict[object, Tell] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits, and nobody wants to be told."""
+        return not self._parked and not self._listeners
+
+    @contextmanager
+    def listen(self, tell: Tell) -> Generator[None]:
+        """Tell somebody of every event and every end that is notified, inside a block."""
+        key = object()
+        self._listeners[key] = tell
+        try:
+            yield
+        finally:
+            del self._listeners[key]
 
     @property
     def tasks_waiting(self) -> int:
@@ -61,6 +80,9 @@ class EventWaiters:
 
     def notify(self, process_id: str, slot: WaitSlot) -> None:
         """Wake who is parked at a slot; call it when the store has what they look for."""
+        if self._listeners and (slot[0] or slot == END):
+            for tell in self._listeners.values():
+                tell(process_id, slot[0], slot[1])
         slots = self._parked.get(process_id)
         if slots is not None:
             parked = slots.pop(slot, None)
@@ -71,7 +93,7 @@ class EventWaiters:
 
     def notify_event(self, event: ProcessEvent, ordinal: int) -> None:
         """Wake who waits for an event that was appended, number ``ordinal`` of its type."""
-        if event.process_id in self._parked:
+        if self._listeners or event.process_id in self._parked:
             self.notify(event.process_id, (event.event_type, ordinal))
             self.notify(event.process_id, any_event(event.sequence))
 
@@ -86,7 +108,11 @@ class EventWaiters:
             self.notify_process(process_id)
 
     async def wait(
-        self, process_id: str, slot: WaitSlot, look: Callable[[], Awaitable[T | None]]
+        self,
+        process_id: str,
+        slot: WaitSlot,
+        look: Callable[[*ArgsT], Awaitable[T | None]],
+        *args: *ArgsT,
     ) -> T:
         """Wait until ``look`` finds something.
 
@@ -94,13 +120,15 @@ class EventWaiters:
             process_id: the process whose slot it is.
             slot: what is waited for.
             look: asks the store; returns None while it is not there.
+            args: of ``look``; a parked task that keeps them takes less memory than one
+                that keeps a function made for it.
 
         Always a checkpoint.
         """
         while True:
             parked = self._register(process_id, slot)
             try:
-                found = await look()
+                found = await look(*args)
                 if found is None:
                     await parked.opened.wait()
                 else:
@@ -112,7 +140,7 @@ class EventWaiters:
                 # Mostly it is there now.  A notification without an event goes round:
                 # it is looked up once more behind a new registration, so that nothing
                 # falls between.
-                found = await look()
+                found = await look(*args)
             if found is not None:
                 return found
 

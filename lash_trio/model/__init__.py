@@ -14,6 +14,7 @@ from ._append import (
     prepare_append as prepare_append,
     terminal_event as terminal_event,
 )
+from ._artifact import artifact_reference as artifact_reference
 from ._await_output import (
     ProcessAwaitOutput as ProcessAwaitOutput,
     ProcessCancellation as ProcessCancellation,
@@ -50,8 +51,10 @@ from ._errors import (
     EffectError as EffectError,
     EffectErrorCode as EffectErrorCode,
     InvalidValueError as InvalidValueError,
+    LeaseHeldError as LeaseHeldError,
     PluginError as PluginError,
     PluginReason as PluginReason,
+    ScopeLeaseHeldError as ScopeLeaseHeldError,
     StepError as StepError,
     StoreError as StoreError,
     WaitTimedOut as WaitTimedOut,
@@ -96,9 +99,11 @@ from ._event_type import (
     signal_name_of as signal_name_of,
 )
 from ._facets import (
+    check_event_wait as check_event_wait,
     check_limit as check_limit,
     delete_report as delete_report,
     resumed_event as resumed_event,
+    unknown_process as unknown_process,
     waiting_event as waiting_event,
 )
 from ._invocation import (
@@ -131,6 +136,7 @@ from ._journal import (
     is_outcome as is_outcome,
     outcome_from_text as outcome_from_text,
     outcome_text as outcome_text,
+    round_trip_outcome as round_trip_outcome,
 )
 from ._json import (
     JsonObject as JsonObject,
@@ -172,6 +178,7 @@ from ._process import (
     ExternalInput as ExternalInput,
     FunctionInput as FunctionInput,
     HostOriginator as HostOriginator,
+    OperatorWait as OperatorWait,
     ProcessCancelled as ProcessCancelled,
     ProcessCompleted as ProcessCompleted,
     ProcessEndWait as ProcessEndWait,
@@ -293,10 +300,21 @@ if TYPE_CHECKING:
         LlmToolChoice as LlmToolChoice,
         LlmToolSpec as LlmToolSpec,
         LlmUsage as LlmUsage,
+        ProviderError as ProviderError,
         ReasoningBlock as ReasoningBlock,
         TextBlock as TextBlock,
         ToolCallBlock as ToolCallBlock,
         ToolResultBlock as ToolResultBlock,
+    )
+    from ._stream import (
+        CallRetried as CallRetried,
+        CodeOutput as CodeOutput,
+        ReasoningDelta as ReasoningDelta,
+        TextDelta as TextDelta,
+        ToolCallEnded as ToolCallEnded,
+        ToolCallStarted as ToolCallStarted,
+        TurnStreamEvent as TurnStreamEvent,
+        UsageCounted as UsageCounted,
     )
     from ._turn import (
         CheckpointDelivery as CheckpointDelivery,

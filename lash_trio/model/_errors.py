@@ -31,6 +31,8 @@ class EffectErrorCode(StrEnum):
     ATTACHMENT_MISSING_REFERENCE = "runtime_effect_attachment_missing_reference"
     ATTACHMENT_MEDIA_TYPE = "runtime_effect_attachment_media_type"
     ATTACHMENT_STORE = "runtime_effect_attachment_store"
+    ATTACHMENT_RESOLUTION_FAILED = "attachment_resolution_failed"
+    TOOL_RESULT_MISSING = "tool_result_missing"
     SCOPE_CLOSED = "effect_scope_closed"
     SCOPE_LEASE_HELD = "effect_scope_lease_held"
     SCOPE_LEASE_LOST = "effect_scope_lease_lost"
@@ -113,8 +115,40 @@ class PluginError(EffectError):
         super().__init__(EffectErrorCode.PLUGIN, message)
         self.reason: str = str(reason)
 
-    def __reduce__(self) -> tuple[type[PluginError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[PluginError], tuple[object, ...]]:
         return (type(self), (self.reason, self.message))
+
+
+class LeaseHeldError(PluginError):
+    """Another owner's lease of the process is alive: reason ``process_lease_held``.
+
+    Args:
+        message: who holds it.
+        left_ms: for how long, unless it is renewed or given back.
+    """
+
+    def __init__(self, message: str, left_ms: int) -> None:
+        super().__init__(PluginReason.LEASE_HELD, message)
+        self.left_ms = left_ms
+
+    def __reduce__(self) -> tuple[type[LeaseHeldError], tuple[str, int]]:
+        return (type(self), (self.message, self.left_ms))
+
+
+class ScopeLeaseHeldError(EffectError):
+    """Another opening of the effect scope is alive: code ``effect_scope_lease_held``.
+
+    Args:
+        message: who holds it.
+        left_ms: for how long, unless it is renewed or given back.
+    """
+
+    def __init__(self, message: str, left_ms: int) -> None:
+        super().__init__(EffectErrorCode.SCOPE_LEASE_HELD, message)
+        self.left_ms = left_ms
+
+    def __reduce__(self) -> tuple[type[ScopeLeaseHeldError], tuple[str, int]]:
+        return (type(self), (self.message, self.left_ms))
 
 
 class StoreError(EffectError):

@@ -1,8 +1,8 @@
-"""The rules of the wait facet of a row, and of deleting a session.  Pure."""
+"""The rules of waits, of the wait facet of a row, and of deleting a session.  Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set as AbstractSet
+from collections.abc import Collection, Iterable, Set as AbstractSet
 
 from ._converter import to_json
 from ._errors import InvalidValueError, PluginError, PluginReason
@@ -57,6 +57,42 @@ def delete_report(
         revoked_process_ids=tuple(sorted(process_ids)),
         orphaned_process_ids=tuple(sorted((process_ids & running) - still_granted)),
         preserved_process_ids=tuple(sorted(process_ids & still_granted)),
+    )
+
+
+def check_event_wait(
+    process_id: str, declared: Collection[str], event_type: str, ordinal: int
+) -> None:
+    """Refuse a wait that would never end.
+
+    Args:
+        process_id: the process whose event is waited for.
+        declared: the names of the event types that it declares.
+        event_type: the type that is waited for.
+        ordinal: which event of the type, from 1.
+
+    Raises:
+        PluginError: reasons ``invalid_ordinal``, ``undeclared_event_type``.
+    """
+    if ordinal < 1:
+        raise PluginError(
+            PluginReason.INVALID_ORDINAL,
+            f"ordinals count from 1; the wait for {event_type!r} of process {process_id!r} "
+            f"asks for number {ordinal}",
+        )
+    if event_type not in declared:
+        raise PluginError(
+            PluginReason.UNDECLARED_EVENT_TYPE,
+            f"process {process_id!r} declares no event type {event_type!r}, so a wait for it "
+            f"would never end; it declares {', '.join(sorted(declared))}",
+        )
+
+
+def unknown_process(process_id: str) -> PluginError:
+    """The error of a registry that does not have a process: reason ``unknown_process``."""
+    return PluginError(
+        PluginReason.UNKNOWN_PROCESS,
+        f"there is no process {process_id!r} in this registry; register it first",
     )
 
 

@@ -13,7 +13,7 @@ from ._errors import (
     StoreError,
     WaitTimedOut,
 )
-from ._json import JsonValue, canonical_json, dump_checked, parse_json
+from ._json import JsonValue, canonical_json, dump_checked, parse_json, reparse
 from ._outcome import EffectOutcome
 from ._result import EffectFailure, Err, Ok
 
@@ -28,6 +28,9 @@ class JournalEntry:
         outcome: what came of it; None while only its due time is known.
         due_at_ms: when a sleep or a timeout is over, in milliseconds since the epoch.
         recorded_at_ms: when it was recorded, in milliseconds since the epoch.
+        outcome_json: the JSON of the outcome, where whoever made the entry has it at
+            hand; a journal may write it down as it is.  It says nothing new, so entries
+            are equal without it.
     """
 
     replay_key: str
@@ -35,6 +38,7 @@ class JournalEntry:
     outcome: Ok[EffectOutcome] | Err[EffectFailure] | None = None
     due_at_ms: int | None = None
     recorded_at_ms: int = 0
+    outcome_json: str | None = attrs.field(default=None, eq=False, repr=False)
 
 
 UNRECORDED_CODES = frozenset(
@@ -108,6 +112,17 @@ def outcome_text(outcome: Ok[EffectOutcome] | Err[EffectFailure]) -> str:
             return dump_checked({"Err": to_json(failure)})
 
 
+def round_trip_outcome(
+    outcome: Ok[EffectOutcome] | Err[EffectFailure],
+) -> tuple[Ok[EffectOutcome] | Err[EffectFailure], str]:
+    """An outcome as a replay will see it, and its canonical JSON."""
+    text = outcome_text(outcome)
+    value = reparse(text)
+    if isinstance(outcome, Ok):
+        return Ok(from_json(EffectOutcome, _member(value, "Ok"))), text
+    return Err(from_json(EffectFailure, _member(value, "Err"))), text
+
+
 def outcome_from_text(text: str) -> Ok[EffectOutcome] | Err[EffectFailure]:
     """A recorded outcome from its JSON.
 
@@ -120,6 +135,10 @@ def outcome_from_text(text: str) -> Ok[EffectOutcome] | Err[EffectFailure]:
     if isinstance(value, dict) and "Ok" in value:
         return Ok(from_json(EffectOutcome, value["Ok"]))
     return Ok(from_json(EffectOutcome, value))
+
+
+def _member(value: JsonValue, name: str) -> JsonValue:
+    return value[name] if isinstance(value, dict) else None
 
 
 def check_same_envelope(entry: JournalEntry, envelope: str, scope_id: str) -> None:

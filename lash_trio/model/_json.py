@@ -165,9 +165,7 @@ def dump_checked(value: JsonValue) -> str:
         WireError: code ``invalid_json``, only where the stack is almost used up.
     """
     try:
-        return json.dumps(
-            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
+        return _ENCODER.encode(value)
     except (ValueError, RecursionError) as error:
         raise WireError(
             EffectErrorCode.INVALID_JSON, f"cannot be written as JSON: {error}"
@@ -191,14 +189,21 @@ def parse_json(text: str | bytes) -> JsonValue:
     """
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
-        value: object = json.loads(
-            decoded, parse_constant=_refuse_constant, object_pairs_hook=_object
-        )
+        value: object = _DECODER.decode(decoded)
     except WireError:
         raise
     except (ValueError, RecursionError) as error:
         raise WireError(EffectErrorCode.INVALID_JSON, f"expected JSON text: {error}") from error
     return copy_json(value, MAX_DOCUMENT_DEPTH)
+
+
+def reparse(text: str) -> JsonValue:
+    """What :func:`parse_json` would return for text that :func:`dump_checked` has made.
+
+    Nothing in such text needs to be checked once more.
+    """
+    value: JsonValue = _UNCHECKED_DECODER.decode(text)
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -211,6 +216,14 @@ def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         _refuse(f"the key {shown(twice)} stands twice in one object")
     return value
+
+
+# Made once: json.dumps and json.loads would make a new one for every call.
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
+_UNCHECKED_DECODER = json.JSONDecoder()
 
 
 def json_hash(value: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from ._errors import PluginError, PluginReason
+from ._errors import LeaseHeldError, PluginError, PluginReason
 from ._json import shown
 
 PROCESS_LEASE_SCHEMA_VERSION = 1
@@ -80,8 +80,8 @@ def claim_lease(state: LeaseState, claim: LeaseClaim) -> tuple[LeaseState, Proce
     """The state after a claim, and the lease.
 
     Raises:
-        PluginError: reason ``process_lease_held`` while another owner's lease is
-            alive, ``invalid_lease`` for a blank owner or a time to live below 1 ms.
+        LeaseHeldError: another owner's lease is alive.
+        PluginError: reason ``invalid_lease`` for a blank owner or a time to live below 1 ms.
     """
     check_lease_ttl(claim.lease_ttl_ms)
     if not claim.owner_id.strip():
@@ -91,10 +91,11 @@ def claim_lease(state: LeaseState, claim: LeaseClaim) -> tuple[LeaseState, Proce
         )
     held = state.lease
     if held is not None and held.owner_id != claim.owner_id and held.is_alive(claim.now_ms):
-        raise PluginError(
-            PluginReason.LEASE_HELD,
+        left_ms = held.expires_at_epoch_ms - claim.now_ms
+        raise LeaseHeldError(
             f"process {claim.process_id!r} is leased to {held.owner_id!r} for another "
-            f"{held.expires_at_epoch_ms - claim.now_ms} ms; {claim.owner_id!r} may claim it then",
+            f"{left_ms} ms; {claim.owner_id!r} may claim it then",
+            left_ms,
         )
     lease = ProcessLease(
         process_id=claim.process_id,

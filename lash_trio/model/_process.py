@@ -262,7 +262,7 @@ TERMINAL_STATUS: dict[
 class WaitKind:
     """What a process waits for.
 
-    Every kind has a ``key``: that of the effect that waits.
+    Every kind has a ``key``: that of the effect that waits; blank where none does.
     """
 
     __slots__ = ()
@@ -277,24 +277,26 @@ class WaitKind:
 
 @attrs.frozen(kw_only=True)
 class SignalWait(WaitKind):
-    """The next signal of a name."""
+    """The next signal of a name, until it is due where it has a timeout."""
 
     tag: ClassVar[str] = "signal"
     key: str
     name: str
     event_type: str
     ordinal: int = attrs.field(validator=at_least(1))
+    due_at_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True)
 class EventWait(WaitKind):
-    """An event of any process."""
+    """An event of any process, until it is due where it has a timeout."""
 
     tag: ClassVar[str] = "event"
     key: str
     process_id: str
     event_type: str
     ordinal: int = attrs.field(validator=at_least(1))
+    due_at_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -316,11 +318,38 @@ class ProcessEndWait(WaitKind):
 
 
 @attrs.frozen(kw_only=True)
+class OperatorWait(WaitKind):
+    """Somebody who repairs what the process stumbled over; the seed has no such kind.
+
+    Args:
+        code: of the error that it stumbled over.
+        message: which effect, what is wrong with it, and what to do.
+    """
+
+    tag: ClassVar[str] = "operator"
+    code: str
+    message: str
+
+    @property
+    def key(self) -> str:
+        """Blank: no effect waits."""
+        return ""
+
+
+@attrs.frozen(kw_only=True)
 class WaitState:
-    """What a process waits for, and since when (milliseconds since the epoch)."""
+    """What a process waits for, and since when.
+
+    Args:
+        kind: what for.
+        since_ms: since when, in milliseconds since the epoch.
+        sole: nothing else keeps the process busy, so nobody need run it before this
+            is there; False where that is not known.
+    """
 
     kind: WaitKind = attrs.field(validator=instance_of(WaitKind))
     since_ms: int
+    sole: bool = attrs.field(default=False, metadata={"omit_default": True})
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,7 @@ from ..model import (
     ExternalInput,
     FunctionInput,
     HostOriginator,
+    OperatorWait,
     PreparedAppend,
     PreparedRegistration,
     ProcessCancellation,
@@ -119,13 +120,30 @@ _STATUSES: Table = {
 }
 STATUSES: SearchStrategy[ProcessStatus] = st.one_of(*_STATUSES.values())
 _WAITS: Table = {
-    SignalWait: st.builds(SignalWait, key=IDS, name=IDS, event_type=IDS, ordinal=POSITIVE),
-    EventWait: st.builds(EventWait, key=IDS, process_id=IDS, event_type=IDS, ordinal=POSITIVE),
+    SignalWait: st.builds(
+        SignalWait,
+        key=IDS,
+        name=IDS,
+        event_type=IDS,
+        ordinal=POSITIVE,
+        due_at_ms=st.none() | TIMES_MS,
+    ),
+    EventWait: st.builds(
+        EventWait,
+        key=IDS,
+        process_id=IDS,
+        event_type=IDS,
+        ordinal=POSITIVE,
+        due_at_ms=st.none() | TIMES_MS,
+    ),
     SleepWait: st.builds(SleepWait, key=IDS, due_at_ms=TIMES_MS),
     ProcessEndWait: st.builds(ProcessEndWait, key=IDS, process_id=IDS),
+    OperatorWait: st.builds(OperatorWait, code=IDS, message=IDS),
 }
 WAIT_KINDS: SearchStrategy[WaitKind] = st.one_of(*_WAITS.values())
-WAIT_STATES: SearchStrategy[WaitState] = st.builds(WaitState, kind=WAIT_KINDS, since_ms=TIMES_MS)
+WAIT_STATES: SearchStrategy[WaitState] = st.builds(
+    WaitState, kind=WAIT_KINDS, since_ms=TIMES_MS, sole=st.booleans()
+)
 _EXTERNAL_REFS: SearchStrategy[ProcessExternalRef] = st.builds(
     ProcessExternalRef, backend=IDS, id=IDS, metadata=JSON_VALUES
 )

@@ -14,15 +14,17 @@ This is all that a store of yours needs under pytest::
 ``contextlib.nullcontext(MyRegistry(clock))`` will do for one that needs no closing.
 The other ports go the same way: ``HOST_CHECKS`` with :class:`HostUnderTest`,
 ``CONTROLLER_CHECKS`` with :class:`ControllerUnderTest`, ``JOURNAL_CHECKS`` with
-:class:`JournalUnderTest`, and ``WAITER_CHECKS`` with a function that makes new waiters.
-A registry or journal that survives its process passes the durable checks as well;
-these need ``reopen``.
+:class:`JournalUnderTest`, ``ATTACHMENT_CHECKS`` with :class:`AttachmentStoreUnderTest`,
+``ARTIFACT_CHECKS`` with :class:`ArtifactStoreUnderTest`, and ``WAITER_CHECKS`` with a
+function that makes new waiters.  What survives its process passes the durable checks as
+well; these need ``reopen``.
 """
 
 from __future__ import annotations
 
 from ._conformance import (
     _append,
+    _byte_stores,
     _cancellation,
     _checkpoints,
     _controller,
@@ -46,6 +48,13 @@ from ._conformance import (
     _waiters,
     _waits,
     _wakes,
+    _worker_side,
+)
+from ._conformance._byte_stores import (
+    ArtifactStoreCheck as ArtifactStoreCheck,
+    ArtifactStoreUnderTest as ArtifactStoreUnderTest,
+    AttachmentStoreCheck as AttachmentStoreCheck,
+    AttachmentStoreUnderTest as AttachmentStoreUnderTest,
 )
 from ._conformance._host_bench import (
     ControllerCheck as ControllerCheck,
@@ -82,6 +91,7 @@ REGISTRY_CHECKS: tuple[RegistryCheck, ...] = (
     *_sessions.CHECKS,
     *_leases.CHECKS,
     *_fencing.CHECKS,
+    *_worker_side.CHECKS,
     *_unknown.CHECKS,
     *_checkpoints.CHECKS,
 )
@@ -111,3 +121,15 @@ DURABLE_JOURNAL_CHECKS: tuple[JournalCheck, ...] = _journals.DURABLE_CHECKS
 
 WAITER_CHECKS: tuple[WaiterCheck, ...] = _waiters.CHECKS
 """One check for each rule of :class:`~lash_trio.kernel.EventWaiters`."""
+
+ATTACHMENT_CHECKS: tuple[AttachmentStoreCheck, ...] = _byte_stores.ATTACHMENT_CHECKS
+"""One check for each rule of :class:`~lash_trio.abc.AttachmentStore`."""
+
+DURABLE_ATTACHMENT_CHECKS: tuple[AttachmentStoreCheck, ...] = _byte_stores.DURABLE_ATTACHMENT_CHECKS
+"""For attachment stores that survive, in addition."""
+
+ARTIFACT_CHECKS: tuple[ArtifactStoreCheck, ...] = _byte_stores.ARTIFACT_CHECKS
+"""One check for each rule of :class:`~lash_trio.abc.ArtifactStore`."""
+
+DURABLE_ARTIFACT_CHECKS: tuple[ArtifactStoreCheck, ...] = _byte_stores.DURABLE_ARTIFACT_CHECKS
+"""For artifact stores that survive, in addition."""

@@ -14,18 +14,23 @@ from ._errors import (
     ProcessCancelledError as ProcessCancelledError,
     ProcessFailedError as ProcessFailedError,
 )
+from ._hosted import (
+    HostedProcess as HostedProcess,
+    HostedProcesses as HostedProcesses,
+)
 from ._nursery import (
     ProcessNursery as ProcessNursery,
     ProcessNurseryManager as ProcessNurseryManager,
 )
-from ._runner import (
-    ProcessWorkRunner as ProcessWorkRunner,
+from ._options import (
     WorkerOptions as WorkerOptions,
     WorkerStatistics as WorkerStatistics,
 )
+from ._runner import ProcessWorkRunner as ProcessWorkRunner
 from ._runtime import (
     ProcessEventStream as ProcessEventStream,
     ProcessHandle as ProcessHandle,
     Runtime as Runtime,
     RuntimeParts as RuntimeParts,
 )
+from ._waiting import ProcessWaits as ProcessWaits, WaitingOn as WaitingOn

@@ -20,6 +20,7 @@ from ..kernel import (
 )
 from ..model import (
     MAX_SEQUENCE,
+    AwaitEventCommand,
     AwaitEventOutcome,
     CancelProcess,
     CausalRef,
@@ -41,6 +42,7 @@ from ..model import (
     Replay,
     SignalProcess,
     SignalWait,
+    SleepCommand,
     SleepWait,
     StartProcess,
     WaitKind,
@@ -163,8 +165,11 @@ class ProcessContext:
         key = self._scope.path.next("sleep")
         envelope = effect_envelope(self._scope.effect_scope, key, EffectCommand.sleep(duration_ms))
 
-        def kind() -> WaitKind:
-            return SleepWait(key=key, due_at_ms=self._parts.clock.now_ms() + duration_ms)
+        def kind(running: EffectEnvelope) -> WaitKind:
+            # Of a sleep that goes on after a crash, what is left is run.
+            left = running.command
+            left_ms = left.duration_ms if isinstance(left, SleepCommand) else duration_ms
+            return SleepWait(key=key, due_at_ms=self._parts.clock.now_ms() + left_ms)
 
         async def is_over() -> bool:
             return duration_ms == 0
@@ -198,7 +203,13 @@ class ProcessContext:
         awaited = self._awaited(self.process_id, event_type, number, timeout_seconds)
         return await self._await_event(
             awaited,
-            lambda: SignalWait(key=awaited.key, name=name, event_type=event_type, ordinal=number),
+            lambda running: SignalWait(
+                key=awaited.key,
+                name=name,
+                event_type=event_type,
+                ordinal=number,
+                due_at_ms=self._due_at_ms(running),
+            ),
         )
 
     async def wait_event(
@@ -229,8 +240,12 @@ class ProcessContext:
         awaited = self._awaited(process_id, event_type, ordinal, timeout_seconds)
         return await self._await_event(
             awaited,
-            lambda: EventWait(
-                key=awaited.key, process_id=process_id, event_type=event_type, ordinal=ordinal
+            lambda running: EventWait(
+                key=awaited.key,
+                process_id=process_id,
+                event_type=event_type,
+                ordinal=ordinal,
+                due_at_ms=self._due_at_ms(running),
             ),
         )
 
@@ -326,7 +341,7 @@ class ProcessContext:
         key = self._scope.path.next(f"await_process:{process_id}")
         command = EffectCommand.await_event(f"process:{process_id}:end")
         wait = Wait(
-            kind=lambda: ProcessEndWait(key=key, process_id=process_id),
+            kind=lambda _: ProcessEndWait(key=key, process_id=process_id),
             envelope=effect_envelope(self._scope.effect_scope, key, command),
             inner=LocalExecutor.call(wait_end),
             is_there=has_ended,
@@ -430,7 +445,16 @@ class ProcessContext:
             timeout_seconds=timeout_seconds,
         )
 
-    async def _await_event(self, awaited: EventToAwait, kind: Callable[[], WaitKind]) -> JsonValue:
+    def _due_at_ms(self, running: EffectEnvelope) -> int | None:
+        """When the timeout of a wait is over that is run now with what is left of it."""
+        command = running.command
+        if not isinstance(command, AwaitEventCommand) or command.timeout_ms is None:
+            return None
+        return self._parts.clock.now_ms() + command.timeout_ms
+
+    async def _await_event(
+        self, awaited: EventToAwait, kind: Callable[[EffectEnvelope], WaitKind]
+    ) -> JsonValue:
         timeout = awaited.timeout_seconds
         command = EffectCommand.await_event(
             awaited.key, None if timeout is None else milliseconds(timeout, "a timeout")

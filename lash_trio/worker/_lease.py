@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import trio
 
-from ..abc import ProcessRegistry
+from ..abc import LeaseRenewer, ProcessRegistry
 from ..model import (
     EffectError,
     EffectErrorCode,
@@ -33,14 +33,21 @@ class LeaseKeeper:
         lease: the lease as it was claimed.
         ttl_ms: its time to live.
         asked_at: when it was asked for, on trio's clock.
+        renewer: renews it from elsewhere, if the registry has such a thing.
 
     Attributes:
         lease: the lease as it was renewed last.
     """
 
     def __init__(
-        self, registry: ProcessRegistry, lease: ProcessLease, ttl_ms: int, asked_at: float
+        self,
+        registry: ProcessRegistry,
+        lease: ProcessLease,
+        ttl_ms: int,
+        asked_at: float,
+        renewer: LeaseRenewer | None = None,
     ) -> None:
+        self._renewer = renewer
         self.lease = lease
         self._registry = registry
         self._ttl_ms = ttl_ms
@@ -60,7 +67,9 @@ class LeaseKeeper:
         self._good_until = asked_at + self._ttl_ms / 1000
 
     async def keep(self) -> str:
-        """Renew it again and again until it is lost; returns how that came about."""
+        """See that it is renewed until it is lost; returns how that came about."""
+        if self._renewer is not None:
+            return await self._wait_for_loss(self._renewer)
         ttl = self._ttl_ms / 1000
         while (left := self._good_until - trio.current_time()) > 0:
             await trio.sleep(min(left, max(left / 3, ttl / 30)))
@@ -72,9 +81,36 @@ class LeaseKeeper:
                 except EffectError as error:
                     # The store may be back before the lease expires.
                     _logger.warning(
-                        "the lease of process %s was not renewed: %s", self.lease.process_id, error
+                        "the lease of process %s was not renewed: %s",
+                        self.lease.process_id,
+                        error,
+                        extra=log_ids(self.lease),
                     )
         return "it could not be renewed before it expired"
+
+    async def _wait_for_loss(self, renewer: LeaseRenewer) -> str:
+        lost = trio.Event()
+        reasons: list[str] = []
+
+        def on_lost(why: str) -> None:
+            reasons.append(why)
+            lost.set()
+
+        renewer.add(self.lease, on_lost)
+        try:
+            await lost.wait()
+        finally:
+            renewer.remove(self.lease)
+        return reasons[0]
+
+
+def log_ids(lease: ProcessLease) -> dict[str, object]:
+    """What a log record says of a run beside its text."""
+    return {
+        "process_id": lease.process_id,
+        "owner_id": lease.owner_id,
+        "fencing_token": lease.fencing_token,
+    }
 
 
 async def fenced(write: Awaitable[T]) -> T:
@@ -107,4 +143,5 @@ async def give_back(registry: ProcessRegistry, lease: ProcessLease) -> None:
                 "the lease of process %s was not given back and will expire: %s",
                 lease.process_id,
                 error,
+                extra=log_ids(lease),
             )

@@ -91,6 +91,6 @@ class ProcessNurseryManager(AbstractAsyncContextManager[ProcessNursery]):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         self._family.wait_for_children()
         return await self._manager.__aexit__(exc_type, exc, traceback)

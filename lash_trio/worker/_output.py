@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from typing import cast
 
 from ..model import (
     EffectError,
-    EffectErrorCode,
     JsonValue,
     ProcessAwaitOutput,
     WireError,
     copy_json,
 )
-
-_BREAKS_OFF = frozenset(
-    {
-        # Somebody else owns the process, or its scope.
-        EffectErrorCode.SCOPE_LEASE_LOST,
-        EffectErrorCode.SCOPE_LEASE_HELD,
-        # A store or registry did not answer; it may the next time.
-        EffectErrorCode.RUNTIME_STORE,
-        EffectErrorCode.PROCESS_TASK_JOIN,
-        # The code is not the one that was recorded; the right one may come back.
-        EffectErrorCode.REPLAY_MISMATCH,
-        EffectErrorCode.REPLAY_MISSING,
-    }
-)
-
-
-def breaks_off(error: BaseException) -> bool:
-    """Whether an exception, or one in a group, means that a run stops without an end.
-
-    Nothing is written then, and the process is driven again later.
-    """
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return any(breaks_off(inner) for inner in group.exceptions)
-    return isinstance(error, EffectError) and error.code in _BREAKS_OFF
 
 
 def failure_output(definition_name: str, error: Exception) -> ProcessAwaitOutput:

@@ -20,7 +20,7 @@ from ..model import (
     WaitKind,
     WaitState,
 )
-from ._lease import fenced
+from ._lease import fenced, log_ids
 from ._slots import Activity
 
 _logger = logging.getLogger("lash_trio.worker")
@@ -33,15 +33,16 @@ class Wait:
     """An effect that waits.
 
     Args:
-        kind: makes what the row shows; asked for only where the process parks, as
-            it refuses ordinals that the executor has the better words for.
+        kind: makes what the row shows, from the envelope as it is run: with what is
+            left of its time.  Asked for only where the process parks, as it refuses
+            ordinals that the executor has the better words for.
         envelope: the effect.
         inner: how to wait.
         is_there: looks whether there is nothing to wait for; then nothing is
             written about it.
     """
 
-    kind: Callable[[], WaitKind]
+    kind: Callable[[EffectEnvelope], WaitKind]
     envelope: EffectEnvelope
     inner: LocalExecution
     is_there: Callable[[], Awaitable[bool]]
@@ -69,6 +70,7 @@ class Waits:
         activity: Activity,
         clock: Clock,
     ) -> None:
+        self._on_shown: Callable[[], None] = _nothing
         self._registry = registry
         self._process_id = process_id
         self._fence = fence
@@ -77,6 +79,24 @@ class Waits:
         self._parked: dict[int, WaitState] = {}
         self._numbers = count()
         self._showing = trio.Lock()
+
+    @property
+    def parked(self) -> tuple[WaitState, ...]:
+        """What its tasks wait for, in the order in which they parked."""
+        return tuple(self._parked.values())
+
+    @property
+    def is_showing(self) -> bool:
+        """Whether the row is being written just now."""
+        return self._showing.locked()
+
+    def on_shown(self, shown: Callable[[], None]) -> None:
+        """Call somebody whenever the row shows that a task has parked."""
+        self._on_shown = shown
+
+    def are_all_that_runs(self, scope: ScopedEffectController) -> bool:
+        """Whether the process does nothing but wait: no task is active, no other effect runs."""
+        return self._activity.is_parked and scope.effects_running == len(self._parked)
 
     async def execute(self, scope: ScopedEffectController, wait: Wait) -> EffectOutcome:
         """Run an effect that waits; the task is parked while it does.
@@ -94,7 +114,7 @@ class Waits:
             nonlocal was_parked
             if not await wait.is_there():
                 was_parked = True
-                await self._park(number, wait.kind())
+                await self._park(scope, number, wait.kind(envelope))
             return await wait.inner.execute(envelope)
 
         try:
@@ -102,43 +122,51 @@ class Waits:
             if was_parked:
                 del self._parked[number]
                 await self._activity.task_resumed()
-                await self._show()
+                await self._show(scope)
         except BaseException:
             if self._parked.pop(number, None) is not None:
                 self._activity.task_unwinds()
             # A process that is stopped from outside still waits, as far as its row
             # goes; one whose wait was cut short from inside does not.
             if was_parked and scope.state is not ScopeState.CLOSING:
-                await self._show_while_unwinding()
+                await self._show_while_unwinding(scope)
             raise
         return outcome
 
-    async def _park(self, number: int, kind: WaitKind) -> None:
+    async def _park(self, scope: ScopedEffectController, number: int, kind: WaitKind) -> None:
         self._parked[number] = WaitState(kind=kind, since_ms=self._clock.now_ms())
         self._activity.task_parked()
-        await self._show()
+        await self._show(scope)
+        self._on_shown()
 
-    async def _show(self) -> None:
+    async def _show(self, scope: ScopedEffectController) -> None:
         """Make the row show what the process waits for now."""
         # One at a time, and what to show is decided inside: of two writes that
         # overtook each other the older might stay.
         async with self._showing:
             if self._parked:
                 latest = next(reversed(self._parked.values()))
+                if self.are_all_that_runs(scope) and len(self._parked) == 1:
+                    latest = attrs.evolve(latest, sole=True)
                 await fenced(
                     self._registry.set_process_wait(self._process_id, latest, self._fence())
                 )
             else:
                 await fenced(self._registry.clear_process_wait(self._process_id, self._fence()))
 
-    async def _show_while_unwinding(self) -> None:
+    async def _show_while_unwinding(self, scope: ScopedEffectController) -> None:
         with trio.move_on_after(_FACET_SECONDS, shield=True):
             try:
-                await self._show()
+                await self._show(scope)
             except EffectError as error:
                 # What unwinds must not be replaced: it may be trio.Cancelled.
                 _logger.warning(
                     "the row of process %s does not show that a wait is over: %s",
                     self._process_id,
                     error,
+                    extra=log_ids(self._fence()),
                 )
+
+
+def _nothing() -> None:
+    """Who is called before somebody asks to be."""

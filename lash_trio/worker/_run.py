@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import cast
 
 import attrs
 import trio
@@ -18,6 +17,7 @@ from ..model import (
     EffectScope,
     FunctionInput,
     JsonValue,
+    OperatorWait,
     ProcessAwaitOutput,
     ProcessCausalRef,
     ProcessEventAppendRequest,
@@ -27,20 +27,24 @@ from ..model import (
     ProcessSuccess,
     RerunDisposition,
     StoreError,
+    WaitState,
     copy_json,
     signal_name_of,
     terminal_event,
 )
 from ._context import ContextParts, ProcessContext
 from ._definitions import ProcessDefinition, ProcessDefinitions
-from ._lease import LeaseKeeper, give_back
-from ._output import as_json, breaks_off, cancelled_output, error_text, failure_output
+from ._dormant import is_due
+from ._faults import breaks_off, fault_to_repair, sole_fault
+from ._lease import LeaseKeeper, give_back, log_ids
+from ._output import as_json, cancelled_output, error_text, failure_output
 from ._parking import Waits
 from ._slots import Activity
 
 _logger = logging.getLogger("lash_trio.worker")
 
 _WRITE_SECONDS = 5.0
+_SOON_MS = 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +70,8 @@ class ProcessRun:
 
     Attributes:
         fault: why it broke off, where it was neither ended nor stopped.
+        left_waiting: what the process waits for when nobody runs it any more: it was
+            unloaded, or needs a repair.
     """
 
     def __init__(
@@ -85,7 +91,12 @@ class ProcessRun:
         self._has_ended = False
         self._cancel_requested = False
         self._cancel_reason: str | None = None
+        self._scope: ScopedEffectController | None = None
+        self._waits = Waits(
+            environment.registry, record.id, self._lease, activity, environment.clock
+        )
         self.fault: Exception | None = None
+        self.left_waiting: tuple[WaitState, ...] = ()
 
     @property
     def process_id(self) -> str:
@@ -97,9 +108,44 @@ class ProcessRun:
         """Which of its tasks are active."""
         return self._activity
 
+    @property
+    def record(self) -> ProcessRecord:
+        """The row, as it was when the run began."""
+        return self._record
+
+    @property
+    def waits(self) -> Waits:
+        """What it waits for."""
+        return self._waits
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was cancelled from outside."""
+        return self._outside.cancel_called
+
+    @property
+    def can_unload(self) -> bool:
+        """Whether it does nothing but wait, not for a moment only, and its row says for what."""
+        soon_ms = self._env.clock.now_ms() + _SOON_MS
+        return (
+            self._scope is not None
+            and not self.is_stopped
+            and not self._cancel_requested
+            and not self._waits.is_showing
+            and self._waits.are_all_that_runs(self._scope)
+            and bool(self._waits.parked)
+            and not any(is_due(wait, soon_ms) for wait in self._waits.parked)
+        )
+
     def stop(self, why: str) -> None:
         """Cancel it from outside: it writes nothing and can be driven again."""
+        self.left_waiting = ()
         self._outside.cancel(why)
+
+    def unload(self) -> None:
+        """Stop it, and leave the process to what it waits for."""
+        self.left_waiting = self._waits.parked
+        self._outside.cancel("it waits, and is unloaded")
 
     async def run(self) -> None:
         """Run it.  Only ``trio.Cancelled`` from outside the worker leaves."""
@@ -108,7 +154,8 @@ class ProcessRun:
                 await self._drive()
         except Exception as error:  # noqa: BLE001
             # A fault of a host or registry; it must not stop the other processes.
-            self._break_off(error, self._outside.cancel_called)
+            if self._outside.cancel_called or not await self._park_for_operator(error):
+                self._break_off(error, self._outside.cancel_called)
         except BaseExceptionGroup as group:
             # Stopped from outside, while tasks of the function failed at cleaning up.
             faults, others = group.split(Exception)
@@ -118,7 +165,9 @@ class ProcessRun:
                 raise others from None
         finally:
             self._activity.end()
-            if not self._has_ended:
+            if self._has_ended:
+                self.left_waiting = ()
+            else:
                 await give_back(self._registry, self._lease())
 
     async def _drive(self) -> None:
@@ -148,6 +197,7 @@ class ProcessRun:
 
     def _context(self, scope: ScopedEffectController) -> ProcessContext:
         env = self._env
+        self._scope = scope
         return ProcessContext(
             ContextParts(
                 scope=scope,
@@ -155,7 +205,7 @@ class ProcessRun:
                 record=self._record,
                 lease=self._lease,
                 definitions=env.definitions,
-                waits=Waits(env.registry, self.process_id, self._lease, self._activity, env.clock),
+                waits=self._waits,
                 activity=self._activity,
                 clock=env.clock,
                 poke=env.poke,
@@ -191,7 +241,7 @@ class ProcessRun:
             # What cleaning up raised while it was stopped is not how the process ends,
             # nor is what stands in the way of this run alone.
             await trio.lowlevel.checkpoint_if_cancelled()
-            if breaks_off(error):
+            if breaks_off(error, self._env.host.durability_tier):
                 raise
             # Whatever else an author's function raises is.
             if self._cancel_requested:
@@ -202,7 +252,7 @@ class ProcessRun:
     async def _keep_lease(self) -> None:
         with self._keeping:
             why = await self._keeper.keep()
-            _logger.warning("process %s is stopped here: %s", self.process_id, why)
+            self._log(logging.WARNING, "process %s is stopped here: %s", why)
             self.stop("the lease was lost")
 
     async def _watch_cancel(self, scope: ScopedEffectController, body: trio.CancelScope) -> None:
@@ -279,25 +329,53 @@ class ProcessRun:
                 unconsumed[signal] = left
         if not unconsumed:
             return {}
-        _logger.warning(
+        self._log(
+            logging.WARNING,
             "process %s ended with signals that it never waited for: %s",
-            self.process_id,
             unconsumed,
         )
         return {"unconsumed_signals": unconsumed}
 
+    async def _park_for_operator(self, error: Exception) -> bool:
+        """Show in the row what somebody has to repair; False where that is nothing."""
+        fault = fault_to_repair(error, self._env.host.durability_tier)
+        if fault is None:
+            return False
+        kind = OperatorWait(code=fault.code, message=fault.message)
+        wait = WaitState(kind=kind, since_ms=self._env.clock.now_ms(), sole=True)
+        with trio.move_on_after(_WRITE_SECONDS, shield=True):
+            try:
+                await self._registry.set_process_wait(self.process_id, wait, self._lease())
+            except EffectError as refusal:
+                self._log(
+                    logging.WARNING,
+                    "the row of process %s does not show that its code needs a repair: %s",
+                    refusal,
+                )
+            else:
+                self.left_waiting = (wait,)
+                self._log(logging.ERROR, "process %s waits until its code is repaired: %s", fault)
+        return bool(self.left_waiting)
+
     def _break_off(self, error: Exception, was_stopped: bool) -> None:
-        fault = _sole(error)
+        fault = sole_fault(error)
         if was_stopped:
-            _logger.info("process %s raised while it was stopped: %r", self.process_id, fault)
+            self._log(logging.INFO, "process %s raised while it was stopped: %r", fault)
             return
         self.fault = fault
-        _logger.warning(
+        self._log(
+            logging.WARNING,
             "process %s broke off and will be driven again: %s",
-            self.process_id,
             fault,
             # A refusal says all there is to say; of a bug one wants to know where.
-            exc_info=None if isinstance(fault, EffectError) else error,
+            cause=None if isinstance(fault, EffectError) else error,
+        )
+
+    def _log(
+        self, level: int, text: str, about: object, cause: BaseException | None = None
+    ) -> None:
+        _logger.log(
+            level, text, self.process_id, about, exc_info=cause, extra=log_ids(self._lease())
         )
 
 
@@ -305,14 +383,6 @@ def _input(record: ProcessRecord) -> FunctionInput:
     if not isinstance(record.input, FunctionInput):
         raise TypeError(f"a worker runs function inputs, got {record.input.tag!r}")
     return record.input
-
-
-def _sole(error: Exception) -> Exception:
-    """What a group holds, where that is one exception."""
-    if isinstance(error, ExceptionGroup):
-        group = cast("ExceptionGroup[Exception]", error)
-        return _sole(group.exceptions[0]) if len(group.exceptions) == 1 else group
-    return error
 
 
 def _abandoned(definition: ProcessDefinition) -> ProcessAwaitOutput:

@@ -5,69 +5,44 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from itertools import islice
 
 import attrs
 import trio
-from attrs.validators import ge, gt
 
-from ..abc import Clock, EffectHost, ProcessRegistry
+from ..abc import Clock, EffectHost, LeaseRenewer, ProcessRegistry
 from ..kernel import TrioClock
 from ..model import (
+    DurabilityTier,
     EffectError,
     FunctionInput,
+    LeaseHeldError,
+    OperatorWait,
     PluginError,
     PluginReason,
     ProcessRecord,
     RerunDisposition,
+    ScopeLeaseHeldError,
+    WaitKind,
+    WaitState,
 )
 from ._definitions import ProcessDefinitions
+from ._dormant import Dormant, is_due, is_known
 from ._lease import LeaseKeeper, give_back
+from ._options import WorkerOptions, WorkerStatistics
 from ._pokes import Pokes
 from ._run import ProcessRun, RunEnvironment
 from ._slots import Activity, RunningSlots
+from ._waiting import WaitingOn
 
 _logger = logging.getLogger("lash_trio.worker")
 
 _CLAIM_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
-
-
-@attrs.frozen(kw_only=True)
-class WorkerOptions:
-    """How a worker works.
-
-    Args:
-        max_running: how many processes may run at once; parked ones do not count.
-        poll_seconds: how often it looks for work that nobody told it of.
-        lease_ttl_ms: for how long a lease lasts; it is renewed three times as often.
-        cancel_grace_seconds: how long a process that was asked to end may take,
-            before what it awaits outside of effects is cancelled too.
-        drain_grace_seconds: how long running processes may go on in a drain.
-    """
-
-    max_running: int = attrs.field(default=100, validator=ge(1))
-    poll_seconds: float = attrs.field(default=0.4, validator=gt(0))
-    lease_ttl_ms: int = attrs.field(default=30_000, validator=ge(3))
-    cancel_grace_seconds: float = attrs.field(default=5.0, validator=ge(0))
-    drain_grace_seconds: float = attrs.field(default=10.0, validator=ge(0))
-
-
-@attrs.frozen(kw_only=True)
-class WorkerStatistics:
-    """What a worker is at.
-
-    Args:
-        running: processes that hold a running slot.
-        queued: processes that could go on and wait for a slot.
-        parked: processes here whose tasks all wait for something else.
-        left_alone: why rows that have not ended are not run here, by process id.
-    """
-
-    running: int
-    queued: int
-    parked: int
-    left_alone: Mapping[str, str]
+_LOOKING_SHARE = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -115,11 +90,24 @@ class ProcessWorkRunner:
         self._definitions = definitions
         self._options = WorkerOptions() if options is None else options
         self.owner_id: str = f"worker-{uuid.uuid4().hex[:12]}" if owner_id is None else owner_id
+        self._clock: Clock = TrioClock() if clock is None else clock
         self._slots = RunningSlots(self._options.max_running)
         self._runs: dict[str, ProcessRun] = {}
         self._pauses: dict[str, _Pause] = {}
         self._left_alone: dict[str, str] = {}
+        # Rows that wait for an operator, and that this worker has tried.
+        self._tried: set[str] = set()
         self._pokes = Pokes()
+        self._dormant = Dormant(self._pokes, self._clock)
+        self._known = _Known(self._runs, self._dormant)
+        self._parked: dict[ProcessRun, None] = {}
+        self._too_many_parked = trio.Event()
+        # Until what the registry can do is known.
+        self._is_told = False
+        self._renewer: LeaseRenewer | None = None
+        self._is_durable = host.durability_tier is DurabilityTier.DURABLE
+        self._poll_seconds = self._options.poll_seconds
+        self._last_looking = 0.0
         self._claiming = trio.CancelScope()
         self._started = False
         self._stopped = trio.Event()
@@ -127,7 +115,7 @@ class ProcessWorkRunner:
             registry=registry,
             host=host,
             definitions=definitions,
-            clock=TrioClock() if clock is None else clock,
+            clock=self._clock,
             cancel_grace_seconds=self._options.cancel_grace_seconds,
             poke=self.poke,
         )
@@ -137,19 +125,34 @@ class ProcessWorkRunner:
         activities = [run.activity for run in self._runs.values()]
         running = sum(activity.holds_slot for activity in activities)
         parked = sum(activity.is_parked for activity in activities)
+        repairs = {
+            process_id: _why(wait.kind)
+            for process_id in self._tried
+            for wait in self._dormant.waits_of(process_id)
+        }
         return WorkerStatistics(
             running=running,
             queued=len(activities) - running - parked,
             parked=parked,
-            left_alone=dict(self._left_alone),
+            unloaded=len(self._dormant),
+            left_alone={**self._left_alone, **repairs},
         )
+
+    def waiting_on(self) -> WaitingOn:
+        """All that processes wait for here, loaded or not, and since when.  Not a checkpoint."""
+        loaded = {run.process_id: run.waits.parked for run in self._runs.values()}
+        return WaitingOn.of(self._clock.now_ms(), loaded, dict(self._dormant))
 
     def poke(self, process_id: str | None = None) -> None:
         """Look for work now.  Not a checkpoint.
 
         Args:
-            process_id: the process to look at; all of them where None.
+            process_id: the process to look at, even if it waits for an operator and was
+                tried before; all of them where None.
         """
+        if process_id is not None and process_id in self._tried:
+            self._tried.discard(process_id)
+            self._dormant.remove(process_id)
         self._pokes.poke(process_id)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -165,14 +168,18 @@ class ProcessWorkRunner:
             raise RuntimeError(f"the worker {self.owner_id!r} has run before; make another")
         self._started = True
         try:
-            async with trio.open_nursery() as nursery:
-                task_status.started()
-                with self._claiming:
-                    await self._work(nursery)
-                with trio.move_on_after(self._options.drain_grace_seconds):
-                    await self._slots.wait_idle()
-                for run in self._runs.values():
-                    run.stop("the worker drains")
+            with ExitStack() as exits:
+                self._use_registry(exits)
+                async with trio.open_nursery() as nursery:
+                    unloading = await nursery.start(self._unload_surplus)
+                    task_status.started()
+                    with self._claiming:
+                        await self._work(nursery)
+                    with trio.move_on_after(self._options.drain_grace_seconds):
+                        await self._slots.wait_idle()
+                    unloading.cancel("the worker drains")
+                    for run in self._runs.values():
+                        run.stop("the worker drains")
         finally:
             self._stopped.set()
 
@@ -185,45 +192,84 @@ class ProcessWorkRunner:
         self._claiming.cancel("the worker drains")
         await self._stopped.wait()
 
+    def _use_registry(self, exits: ExitStack) -> None:
+        """Use what this registry can do beyond what every one can."""
+        renewing = self._registry.renew_leases(self._options.lease_ttl_ms)
+        if renewing is not None:
+            self._renewer = exits.enter_context(renewing)
+        listening = self._registry.listen(self._dormant.tell)
+        if listening is not None:
+            exits.enter_context(listening)
+            self._is_told = True
+
     async def _work(self, runs: trio.Nursery) -> None:
         while True:
             self._pokes.clear()
-            await self._look_at_all(runs)
+            next_look = await self._look_at_all(runs)
             # What is cut off here is looked at with all the others at once.
-            with trio.move_on_after(self._options.poll_seconds):
+            with trio.move_on_at(next_look):
                 while (process_ids := await self._pokes.wait()) is not None:
                     await self._look_at(runs, process_ids)
 
-    async def _look_at_all(self, runs: trio.Nursery) -> None:
-        try:
-            records = await self._registry.list_non_terminal()
-        except EffectError as error:
-            _logger.warning("the registry could not list its processes: %s", error)
-            return
-        self._left_alone = {}
-        ids = {record.id for record in records}
-        self._pauses = {i: pause for i, pause in self._pauses.items() if i in ids}
-        await self._drive(runs, records)
+    async def _look_at_all(self, runs: trio.Nursery) -> float:
+        """Drive what there is to drive; returns when to look again, on trio's clock."""
+        seen: set[str] = set()
+        after: str | None = None
+        looking = 0.0
+        while True:
+            began = trio.current_time()
+            try:
+                page = await self._registry.list_claimable(self.owner_id, self._known, after=after)
+            except EffectError as error:
+                _logger.warning(
+                    "the registry could not list its processes: %s", error, extra=self._ids
+                )
+                return trio.current_time() + self._options.poll_seconds
+            now = trio.current_time()
+            looking += now - began
+            if after is None:
+                self._left_alone = {}
+            seen.update(record.id for record in page.records)
+            await self._drive(runs, page.records)
+            after = page.next_after
+            if after is None:
+                break
+        self._pauses = {i: pause for i, pause in self._pauses.items() if i in seen}
+        # The quicker of two looks: what a first one has to load does not come again.
+        usual, self._last_looking = min(looking, self._last_looking), looking
+        self._poll_seconds = max(self._options.poll_seconds, _LOOKING_SHARE * usual)
+        next_look = trio.current_time() + self._poll_seconds
+        if page.next_expiry_ms is not None:
+            next_look = min(next_look, now + page.next_expiry_ms / 1000)
+        return next_look
 
     async def _look_at(self, runs: trio.Nursery, process_ids: Iterable[str]) -> None:
         records: list[ProcessRecord] = []
         for process_id in process_ids:
+            if process_id in self._runs:
+                continue
             try:
                 record = await self._registry.get_process(process_id)
             except EffectError as error:
-                _logger.warning("process %s could not be looked at: %s", process_id, error)
+                self._warn("process %s could not be looked at: %s", process_id, error)
+                # A dormant one would not be found by looking at all.
+                self._dormant.remove(process_id)
                 continue
-            if record is not None and not record.is_terminal:
-                records.append(record)
+            if record is None or record.is_terminal:
+                self._dormant.remove(process_id)
+                self._tried.discard(process_id)
+                continue
+            if process_id in self._dormant and not self._dormant.still_holds(record):
+                self._dormant.remove(process_id)
+            records.append(record)
         await self._drive(runs, records)
 
     async def _drive(self, runs: trio.Nursery, records: Iterable[ProcessRecord]) -> None:
+        free = await self._less_dormant([record for record in records if self._can_run(record)])
         # The slot comes first: a row is claimed only when it can run.
         activity = Activity(self._slots)
         try:
-            for record in records:
-                if not self._can_run(record):
-                    continue
+            for record in free:
                 # Claiming is shielded, so that this is where a drain ends it.
                 await trio.lowlevel.checkpoint()
                 if activity.is_parked:
@@ -231,6 +277,8 @@ class ProcessWorkRunner:
                 run = await self._claim(record, activity)
                 if run is not None:
                     self._runs[record.id] = run
+                    activity.on_change(partial(self._note_activity, run))
+                    run.waits.on_shown(self._check_surplus)
                     runs.start_soon(self._run, run, name=f"process {record.id}")
                     activity = Activity(self._slots)
         finally:
@@ -265,6 +313,60 @@ class ProcessWorkRunner:
             return None
         return f"its last run broke off ({pause.why}); it is tried again in {left:.1f} s"
 
+    async def _less_dormant(self, records: list[ProcessRecord]) -> list[ProcessRecord]:
+        """The rows without those that wait for what is not there yet."""
+        waits: dict[str, tuple[WaitState, ...]] = {}
+        # Below the limit they are loaded: code that cannot go on is seen at once.
+        room = self._options.max_loaded_parked - len(self._runs)
+        for record in records:
+            waits_of_one = self._dormant.waits_of(record.id) or self._waits_of_row(record, room)
+            if not waits_of_one:
+                room -= 1
+            else:
+                waits[record.id] = waits_of_one
+                if self._is_told and record.id not in self._dormant:
+                    self._dormant.add(record.id, waits_of_one)
+        if not waits:
+            return records
+        kinds = {i: tuple(wait.kind for wait in each) for i, each in waits.items()}
+        try:
+            ready = await self._registry.find_ready(kinds)
+        except EffectError as error:
+            _logger.warning(
+                "the registry could not tell who still waits: %s", error, extra=self._ids
+            )
+            for process_id in waits:
+                self._dormant.remove(process_id)
+            return [record for record in records if record.id not in waits]
+        for process_id in ready:
+            self._dormant.remove(process_id)
+        if self._is_told:
+            # Some may have been told of something while the registry was asked.
+            return [record for record in records if record.id not in self._dormant]
+        still = {i: each for i, each in waits.items() if i not in ready}
+        self._left_alone.update((i, _why(each[0].kind)) for i, each in still.items())
+        return [record for record in records if record.id not in still]
+
+    def _waits_of_row(self, record: ProcessRecord, room: int) -> tuple[WaitState, ...]:
+        """What a row says the process waits for, where it need not be run before."""
+        wait = record.wait
+        if wait is None:
+            return ()
+        if isinstance(wait.kind, OperatorWait):
+            return (wait,) if record.id in self._tried else ()
+        is_enough = (
+            room <= 0
+            and wait.sole
+            and is_known(wait.kind)
+            and not is_due(wait, self._clock.now_ms())
+        )
+        return (wait,) if is_enough and self._can_unload(record) else ()
+
+    def _can_unload(self, record: ProcessRecord) -> bool:
+        """Whether a process can be left to its wait: it will find again what it did."""
+        rerun = record.input.rerun if isinstance(record.input, FunctionInput) else None
+        return self._is_told and self._is_durable and rerun is RerunDisposition.RERUNNABLE
+
     async def _claim(self, record: ProcessRecord, activity: Activity) -> ProcessRun | None:
         """Become the owner of a row, and look again; None where that cannot be."""
         asked_at = trio.current_time()
@@ -286,7 +388,7 @@ class ProcessWorkRunner:
                 self._note_unclaimed(record, error)
                 current = None
             if current is not None:
-                keeper = LeaseKeeper(self._registry, lease, ttl_ms, asked_at)
+                keeper = LeaseKeeper(self._registry, lease, ttl_ms, asked_at, self._renewer)
                 return ProcessRun(self._environment, current, keeper, activity)
             await give_back(self._registry, lease)
         return None
@@ -295,18 +397,93 @@ class ProcessWorkRunner:
         if isinstance(error, PluginError) and error.reason == PluginReason.PROCESS_TERMINAL:
             return
         self._left_alone[record.id] = f"it could not be claimed: {error}"
-        if not (isinstance(error, PluginError) and error.reason == PluginReason.LEASE_HELD):
-            _logger.warning("process %s could not be claimed: %s", record.id, error)
+        if isinstance(error, LeaseHeldError):
+            left = error.left_ms / 1000
+            if left <= self._poll_seconds:
+                self._pokes.at(record.id, trio.current_time() + left)
+        elif not (isinstance(error, PluginError) and error.reason == PluginReason.LEASE_HELD):
+            self._warn("process %s could not be claimed: %s", record.id, error)
 
     async def _run(self, run: ProcessRun) -> None:
+        process_id = run.process_id
         try:
             await run.run()
         finally:
-            del self._runs[run.process_id]
-        last = self._pauses.pop(run.process_id, None)
+            del self._runs[process_id]
+            self._parked.pop(run, None)
+        # Not by what the row says: another worker may be at it just now.
+        if any(isinstance(wait.kind, OperatorWait) for wait in run.left_waiting):
+            self._tried.add(process_id)
+        else:
+            self._tried.discard(process_id)
+        if run.left_waiting and self._is_told:
+            self._dormant.add(process_id, run.left_waiting)
+            # Something may have come before it was dormant.
+            self._pokes.poke(process_id)
+        last = self._pauses.pop(process_id, None)
         if run.fault is not None:
+            self._pause(process_id, run.fault, last)
+
+    def _pause(self, process_id: str, fault: Exception, last: _Pause | None) -> None:
+        if isinstance(fault, ScopeLeaseHeldError):
+            # Of the owner before, who is gone: its lease of the process is over.
+            seconds = fault.left_ms / 1000
+        else:
             seconds = _FIRST_PAUSE_SECONDS if last is None else 2 * last.seconds
             seconds = min(seconds, _LONGEST_PAUSE_SECONDS)
-            self._pauses[run.process_id] = _Pause(
-                seconds=seconds, until=trio.current_time() + seconds, why=str(run.fault)
-            )
+        until = trio.current_time() + seconds
+        self._pauses[process_id] = _Pause(seconds=seconds, until=until, why=str(fault))
+        self._pokes.at(process_id, until)
+
+    def _note_activity(self, run: ProcessRun) -> None:
+        if not run.activity.is_parked:
+            self._parked.pop(run, None)
+        elif self._can_unload(run.record) and not run.is_stopped:
+            self._parked[run] = None
+            self._check_surplus()
+
+    def _check_surplus(self) -> None:
+        if len(self._parked) > self._options.max_loaded_parked:
+            self._too_many_parked.set()
+
+    async def _unload_surplus(
+        self, task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.CancelScope() as scope:
+            task_status.started(scope)
+            while True:
+                await self._too_many_parked.wait()
+                self._too_many_parked = trio.Event()
+                surplus = len(self._parked) - self._options.max_loaded_parked
+                # Those that parked first; one whose row is not written yet has its turn
+                # when it is.
+                able = (run for run in tuple(self._parked) if run.can_unload)
+                for run in islice(able, max(surplus, 0)):
+                    del self._parked[run]
+                    run.unload()
+
+    @property
+    def _ids(self) -> dict[str, object]:
+        return {"owner_id": self.owner_id}
+
+    def _warn(self, text: str, process_id: str, error: Exception) -> None:
+        _logger.warning(
+            text, process_id, error, extra={"process_id": process_id, "owner_id": self.owner_id}
+        )
+
+
+class _Known:
+    """The processes that need no look: they run here, or are dormant here."""
+
+    def __init__(self, runs: Mapping[str, ProcessRun], dormant: Dormant) -> None:
+        self._runs = runs
+        self._dormant = dormant
+
+    def __contains__(self, process_id: object) -> bool:
+        return process_id in self._runs or process_id in self._dormant
+
+
+def _why(kind: WaitKind) -> str:
+    if isinstance(kind, OperatorWait):
+        return f"it waits for an operator ({kind.code}): {kind.message}"
+    return f"it waits ({kind.tag})"

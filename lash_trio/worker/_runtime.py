@@ -33,7 +33,9 @@ from ..model import (
 )
 from ._definitions import ProcessDefinitions, ProcessFunction, StartRequest
 from ._errors import value_of
-from ._runner import ProcessWorkRunner, WorkerOptions
+from ._options import WorkerOptions
+from ._runner import ProcessWorkRunner
+from ._waiting import WaitingOn
 
 
 @attrs.frozen(kw_only=True)
@@ -163,6 +165,10 @@ class Runtime(AbstractAsyncContextManager["Runtime"]):
     async def list(self, filter: ProcessListFilter | None = None) -> list[ProcessRecord]:
         """The processes that pass a filter, ordered by id; those that run where None."""
         return await self.registry.list_processes(ProcessListFilter() if filter is None else filter)
+
+    def waiting_on(self) -> WaitingOn:
+        """All that processes of its worker wait for, and since when.  Not a checkpoint."""
+        return self.worker.waiting_on()
 
 
 class ProcessHandle:

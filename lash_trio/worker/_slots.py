@@ -97,6 +97,11 @@ class Activity:
         self._place = _Place.OUTSIDE
         self._granted = trio.Event()
         self._hurries = False
+        self._changed: Callable[[], None] | None = None
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call somebody whenever the last task parks, and the first goes on."""
+        self._changed = changed
 
     @property
     def is_parked(self) -> bool:
@@ -117,6 +122,7 @@ class Activity:
         self._active -= 1
         if self._active == 0:
             self._leave()
+            self._tell()
 
     async def task_resumed(self) -> None:
         """A task has what it waited for; wait for a slot if the process has none.
@@ -127,6 +133,7 @@ class Activity:
         A checkpoint only where it waits.
         """
         self._active += 1
+        self._tell_of_first()
         if self._place is _Place.OUTSIDE:
             self._ask()
         if self._place is _Place.QUEUED:
@@ -139,6 +146,7 @@ class Activity:
     def task_unwinds(self) -> None:
         """A wait was cut short by an exception: the task is active, slot or not."""
         self._active += 1
+        self._tell_of_first()
         self._insist()
 
     def hurry(self) -> None:
@@ -151,6 +159,14 @@ class Activity:
         """No task is left."""
         self._active = 0
         self._leave()
+
+    def _tell_of_first(self) -> None:
+        if self._active == 1:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._changed is not None:
+            self._changed()
 
     def _ask(self) -> None:
         if self._hurries:

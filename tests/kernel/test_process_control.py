@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from lash_trio import (
     CANCEL_REQUESTED,
@@ -315,6 +315,48 @@ async def test_a_read_is_cancelled(name: str) -> None:
         handle.cancel()
         assert await code_of(handle.result()) == "runtime_effect_cancelled"
     assert registry.statistics().tasks_waiting == 0
+
+
+# What a registry never answers.
+
+
+@pytest.mark.parametrize("name", list(WRITES))
+async def test_a_write_that_hangs_is_given_up(name: str, autojump_clock: MockClock) -> None:
+    class Stuck(Registry):
+        async def hang(self, *_: object, **__: object) -> object:
+            await trio.sleep_forever()
+            raise AssertionError("unreachable")
+
+    registry = Stuck()
+    await registry.register_process(registration())
+    for method in (
+        "register_process",
+        "append_event",
+        "transfer_handle_grants",
+        "delete_session_process_state",
+    ):
+        setattr(registry, method, registry.hang)
+    # Not even a cancellation from outside cuts it short: it may have taken effect.
+    with trio.move_on_after(1), pytest.raises(StoreError) as given_up:
+        await run_process_command(registry, WRITES[name])
+    assert trio.current_time() == 30
+    assert given_up.value.code == "runtime_store"
+    assert "within 30 s, so it is not known whether it took effect" in given_up.value.message
+
+
+async def test_a_cancel_request_does_not_wait_for_its_row_for_ever(
+    autojump_clock: MockClock,
+) -> None:
+    class Forgetful(Registry):
+        async def get_process(self, process_id: str) -> ProcessRecord | None:
+            await trio.sleep_forever()
+            raise AssertionError("unreachable")
+
+    registry = Forgetful()
+    await registry.register_process(registration())
+    with pytest.raises(StoreError, match="was asked to end"):
+        await request_process_cancel(registry, "p1", "enough")
+    assert await registry.count_events_through("p1", "process.cancel_requested", 10) == 1
 
 
 # What a registry raises.

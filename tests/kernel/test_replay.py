@@ -225,6 +225,39 @@ async def test_a_requested_cancellation_is_not_recorded(
     assert calls.names == ["a"]
 
 
+async def test_a_cancelled_scope_gives_back_what_is_recorded(
+    journal: MemoryEffectJournal, calls: Calls, autojump_clock: MockClock
+) -> None:
+    """The code comes to where it was, and is cancelled there."""
+    async with host_on(journal).scoped(SCOPE) as scope:
+        await scope.step("quote", calls.value, "a")
+        with pytest.raises(StepError):
+            await scope.step("book", calls.fail, "b")
+        await scope.sleep(1)
+        with trio.move_on_after(0.5):
+            await scope.sleep(9, "long")
+    async with host_on(journal).scoped(SCOPE) as scope:
+        scope.cancel("enough")
+        assert await scope.step("quote", calls.value, "a") == {"name": "a", "pair": [1, 2]}
+        with pytest.raises(StepError):
+            await scope.step("book", calls.fail, "b")
+        await scope.sleep(1)
+        codes: list[str] = []
+        with pytest.raises(EffectError) as cancelled:
+            await scope.sleep(9, "long")
+        codes.append(cancelled.value.code)
+        with pytest.raises(EffectError) as cancelled:
+            await scope.step("pay", calls.value, "c")
+        codes.append(cancelled.value.code)
+        assert codes == ["runtime_effect_sleep_cancelled", "runtime_effect_cancelled"]
+    assert calls.names == ["a", "b"]
+    async with host_on(journal).scoped(SCOPE) as scope:
+        scope.cancel("enough")
+        with pytest.raises(EffectError) as cancelled:
+            await scope.step("quote", calls.value, "changed")
+        assert cancelled.value.code == "runtime_effect_cancelled", "it is not the recorded one"
+
+
 async def test_what_was_done_is_recorded_in_spite_of_a_cancellation(
     journal: MemoryEffectJournal, calls: Calls
 ) -> None:

@@ -260,3 +260,38 @@ async def test_many_waiters_and_appends_in_any_order(seed: int) -> None:
                 nursery.start_soon(wait, ordinal)
             nursery.start_soon(append)
     assert store.waiters.tasks_waiting == 0
+
+
+def test_listeners_are_told_of_events_and_ends() -> None:
+    waiters = EventWaiters()
+    told: list[tuple[str, str, int]] = []
+    others: list[tuple[str, str, int]] = []
+    assert waiters.is_idle
+
+    def tell(process_id: str, event_type: str, ordinal: int) -> None:
+        told.append((process_id, event_type, ordinal))
+
+    def tell_others(process_id: str, event_type: str, ordinal: int) -> None:
+        others.append((process_id, event_type, ordinal))
+
+    with waiters.listen(tell):
+        assert not waiters.is_idle
+        waiters.notify("p1", FIRST)
+        with waiters.listen(tell_others):
+            waiters.notify("p1", any_event(7))
+            waiters.notify("p2", END)
+        waiters.notify("p2", SECOND)
+    waiters.notify("p1", SECOND)
+    assert told == [("p1", "event", 1), ("p2", "", 0), ("p2", "event", 2)]
+    assert others == [("p2", "", 0)]
+    assert waiters.is_idle
+
+
+async def test_who_waits_is_no_longer_idle() -> None:
+    store = Store()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.wait, "p1", FIRST)
+        await wait_all_tasks_blocked()
+        assert not store.waiters.is_idle
+        store.append("p1", FIRST)
+    assert store.waiters.is_idle

@@ -382,6 +382,10 @@ GOLDEN: dict[type, list[tuple[object, JsonValue]]] = {
             m.ProcessEndWait(key="k", process_id="p"),
             {"kind": "process", "key": "k", "process_id": "p"},
         ),
+        (
+            m.OperatorWait(code="c", message="m"),
+            {"kind": "operator", "code": "c", "message": "m"},
+        ),
     ],
     m.ToolControl: [
         (

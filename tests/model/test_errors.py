@@ -10,8 +10,10 @@ from lash_trio.model import (
     EffectError,
     EffectErrorCode,
     InvalidValueError,
+    LeaseHeldError,
     PluginError,
     PluginReason,
+    ScopeLeaseHeldError,
     StepError,
     StoreError,
     WaitTimedOut,
@@ -23,6 +25,8 @@ ERRORS: list[tuple[EffectError, str, str]] = [
     (WireError(EffectErrorCode.UNKNOWN_TAG, "no such tag"), "unknown_tag", "no such tag"),
     (InvalidValueError("that is a bug"), "invalid_value", "that is a bug"),
     (PluginError(PluginReason.LEASE_HELD, "held"), "plugin", "held"),
+    (LeaseHeldError("held", 5), "plugin", "held"),
+    (ScopeLeaseHeldError("held", 5), "effect_scope_lease_held", "held"),
     (StoreError("the disk is full"), "runtime_store", "the disk is full"),
     (StepError("step 's' failed", "ValueError", "no"), "durable_step_failed", "step 's' failed"),
     (WaitTimedOut("too late"), "runtime_effect_await_event_timed_out", "too late"),
@@ -53,6 +57,9 @@ def test_what_tells_the_subclasses_apart() -> None:
     assert plugin.reason == "process_lease_held"
     assert type(plugin.reason) is str
     assert PluginError("my_reason", "x").reason == "my_reason"
+    held = LeaseHeldError("held", 5)
+    assert (held.reason, held.left_ms) == ("process_lease_held", 5)
+    assert ScopeLeaseHeldError("held", 5).left_ms == 5
     step = StepError("step 's' failed", "ValueError", "no")
     assert (step.error_class, step.error_message) == ("ValueError", "no")
 

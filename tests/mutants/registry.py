@@ -6,7 +6,17 @@ from functools import partial
 from lash_trio import MemoryProcessRegistry
 from lash_trio.testing.conformance import DURABLE_REGISTRY_CHECKS, REGISTRY_CHECKS
 
-from . import appending, ending, granting, leasing, registering, subjects, survivors, waiting
+from . import (
+    appending,
+    ending,
+    granting,
+    leasing,
+    registering,
+    sparing,
+    subjects,
+    survivors,
+    waiting,
+)
 from .base import Faulty
 from .mutant import Mutant, Port
 
@@ -110,6 +120,12 @@ CAUGHT_BY: dict[type[Faulty], tuple[str, ...]] = {
     ending.CannotCountNothing: ("a_type_without_events_counts_none",),
     ending.TakesNegativeLimitsForNone: ("a_limit_is_not_negative",),
     ending.HandsOutItsOwnList: ("a_read_list_is_the_readers",),
+    sparing.ListsWhatIsSkipped: ("what_can_be_claimed_is_listed",),
+    sparing.ListsWhatNobodyEverHeld: ("what_another_holds_can_be_claimed_once_it_is_over",),
+    sparing.IsReadyTooSoon: ("who_has_what_it_waits_for_is_ready",),
+    sparing.ForgetsCancelRequests: ("who_is_asked_to_end_is_ready",),
+    sparing.WaitsForNobody: ("who_is_asked_to_end_is_ready",),
+    sparing.TellsOfTheFirstOnly: ("who_listens_is_told_of_every_event",),
     waiting.OnlyWaitsForNewEvents: ("an_ordinal_is_at_least_one",),
     waiting.CountsAllTypes: ("ordinals_count_one_type",),
     waiting.WaitsForTheOneAfter: ("a_wait_gets_an_event_that_comes",),

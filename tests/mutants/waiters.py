@@ -1,7 +1,7 @@
 """Waiters with one bug each; registries that use some of them are in `waiting`."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import trio
 
@@ -9,16 +9,21 @@ from lash_trio import ProcessEvent
 from lash_trio.kernel import END, EventWaiters, WaitSlot
 
 T = TypeVar("T")
+ArgsT = TypeVarTuple("ArgsT")
 
 
 class FindsWithoutCheckpoint(EventWaiters):
     """Returns at once what is there."""
 
     async def wait(
-        self, process_id: str, slot: WaitSlot, look: Callable[[], Awaitable[T | None]]
+        self,
+        process_id: str,
+        slot: WaitSlot,
+        look: Callable[[*ArgsT], Awaitable[T | None]],
+        *args: *ArgsT,
     ) -> T:
-        found = await look()
-        return found if found is not None else await super().wait(process_id, slot, look)
+        found = await look(*args)
+        return found if found is not None else await super().wait(process_id, slot, look, *args)
 
 
 class NeverWakes(EventWaiters):
@@ -32,9 +37,13 @@ class LooksBeforeItRegisters(EventWaiters):
     """Loses a notification between look and registration."""
 
     async def wait(
-        self, process_id: str, slot: WaitSlot, look: Callable[[], Awaitable[T | None]]
+        self,
+        process_id: str,
+        slot: WaitSlot,
+        look: Callable[[*ArgsT], Awaitable[T | None]],
+        *args: *ArgsT,
     ) -> T:
-        found = await look()
+        found = await look(*args)
         await trio.lowlevel.checkpoint()
         while found is None:
             parked = self._register(process_id, slot)
@@ -43,7 +52,7 @@ class LooksBeforeItRegisters(EventWaiters):
             finally:
                 if not parked.opened.is_set():
                     self._leave(process_id, slot, parked)
-            found = await look()
+            found = await look(*args)
         return found
 
 
@@ -51,14 +60,18 @@ class TrustsNotifications(EventWaiters):
     """Takes a notification for what it announces."""
 
     async def wait(
-        self, process_id: str, slot: WaitSlot, look: Callable[[], Awaitable[T | None]]
+        self,
+        process_id: str,
+        slot: WaitSlot,
+        look: Callable[[*ArgsT], Awaitable[T | None]],
+        *args: *ArgsT,
     ) -> T:
         looked = 0
 
         async def trusting() -> T | None:
             nonlocal looked
             looked += 1
-            found = await look()
+            found = await look(*args)
             if looked > 1 and found is None:
                 raise LookupError("it must be there")
             return found
@@ -80,12 +93,16 @@ class WakesOne(EventWaiters):
     """Wakes one of those who wait at a slot, and forgets the others."""
 
     async def wait(
-        self, process_id: str, slot: WaitSlot, look: Callable[[], Awaitable[T | None]]
+        self,
+        process_id: str,
+        slot: WaitSlot,
+        look: Callable[[*ArgsT], Awaitable[T | None]],
+        *args: *ArgsT,
     ) -> T:
         await trio.lowlevel.checkpoint_if_cancelled()
-        if await look() is None and slot in self._parked.get(process_id, {}):
+        if await look(*args) is None and slot in self._parked.get(process_id, {}):
             await trio.sleep_forever()
-        return await super().wait(process_id, slot, look)
+        return await super().wait(process_id, slot, look, *args)
 
 
 class ForgetsNumbers(EventWaiters):
@@ -144,10 +161,14 @@ class SwallowsErrors(EventWaiters):
     """Takes an error of a look for nothing found."""
 
     async def wait(
-        self, process_id: str, slot: WaitSlot, look: Callable[[], Awaitable[T | None]]
+        self,
+        process_id: str,
+        slot: WaitSlot,
+        look: Callable[[*ArgsT], Awaitable[T | None]],
+        *args: *ArgsT,
     ) -> T:
         try:
-            return await super().wait(process_id, slot, look)
+            return await super().wait(process_id, slot, look, *args)
         except ZeroDivisionError as error:
             raise LookupError("nothing found") from error
 

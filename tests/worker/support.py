@@ -11,11 +11,13 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from lash_trio import (
+    DurabilityTier,
     EffectEnvelope,
     EffectOutcome,
     InlineEffectController,
     InlineEffectHost,
     JsonValue,
+    MemoryEffectJournal,
     MemoryProcessRegistry,
     ProcessAwaitOutput,
     ProcessContext,
@@ -75,6 +77,12 @@ class HookedRegistry(MemoryProcessRegistry):
         await self._before("append_event", process_id)
         return await super().append_event(process_id, request, fence)
 
+    async def count_events_through(
+        self, process_id: str, event_type: str, up_to_sequence: int
+    ) -> int:
+        await self._before("count_events_through", process_id)
+        return await super().count_events_through(process_id, event_type, up_to_sequence)
+
     async def set_process_wait(
         self, process_id: str, wait: WaitState, fence: ProcessLease | None = None
     ) -> ProcessRecord:
@@ -106,6 +114,14 @@ class HookedRegistry(MemoryProcessRegistry):
     ) -> ProcessRecord:
         await self._before("complete_leased_process", lease.process_id)
         return await super().complete_leased_process(lease, request)
+
+
+class DurableJournal(MemoryEffectJournal):
+    """Says that it is durable, and is for as long as a test lasts."""
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        return DurabilityTier.DURABLE
 
 
 @attrs.define

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from lash_trio import (
+    DurabilityTier,
     EffectError,
     EffectErrorCode,
     MemoryProcessRegistry,
@@ -16,12 +17,13 @@ from lash_trio import (
     StepError,
     StoreError,
 )
+from lash_trio.worker._faults import breaks_off
 from lash_trio.worker._lease import LeaseKeeper, fenced, give_back
-from lash_trio.worker._output import breaks_off
 
 from .support import HookedRegistry, ManualClock, hanging, idle, jump, raising, register
 
 TTL_MS = 30_000
+INLINE = DurabilityTier.INLINE
 
 
 async def kept(registry: MemoryProcessRegistry, ttl_ms: int = TTL_MS) -> LeaseKeeper:
@@ -136,8 +138,8 @@ async def test_a_lost_lease_is_no_outcome_of_an_effect() -> None:
         await fenced(_raise(PluginError(PluginReason.LEASE_LOST, "gone")))
     assert lost.value.code == EffectErrorCode.SCOPE_LEASE_LOST
     assert lost.value.message == "gone"
-    assert breaks_off(lost.value)
-    assert breaks_off(ExceptionGroup("", [ValueError(), ExceptionGroup("", [lost.value])]))
+    assert breaks_off(lost.value, INLINE)
+    assert breaks_off(ExceptionGroup("", [ValueError(), ExceptionGroup("", [lost.value])]), INLINE)
 
 
 async def test_other_refusals_pass_a_fenced_write_as_they_are() -> None:
@@ -145,5 +147,5 @@ async def test_other_refusals_pass_a_fenced_write_as_they_are() -> None:
     with pytest.raises(PluginError) as refused:
         await fenced(_raise(error))
     assert refused.value is error
-    assert not breaks_off(error)
-    assert not breaks_off(ExceptionGroup("", [ValueError(), StepError("", "", "")]))
+    assert not breaks_off(error, INLINE)
+    assert not breaks_off(ExceptionGroup("", [ValueError(), StepError("", "", "")]), INLINE)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 
 import attrs
 import trio
 
-from ...abc import Clock, ProcessRegistry
-from ...kernel import END, EventWaiters, TrioClock, any_event
+from ...abc import Clock, ProcessRegistry, Tell
+from ...kernel import END, EventWaiters, TrioClock, WaitSlot, any_event
 from ...model import (
     LeaseClaim,
     PluginError,
@@ -37,6 +38,7 @@ from ...model import (
     ProcessStartGrant,
     SessionScope,
     WaitState,
+    check_event_wait,
     check_fence,
     check_limit,
     check_same_registration,
@@ -48,6 +50,7 @@ from ...model import (
     renew_lease,
     resumed_event,
     terminal_event,
+    unknown_process,
     waiting_event,
 )
 from ._grants import GrantTable
@@ -211,40 +214,18 @@ class MemoryProcessRegistry(ProcessRegistry):
 
     async def wait_event_nth(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent:
         log = self._log(process_id)
-        if ordinal < 1:
-            raise PluginError(
-                PluginReason.INVALID_ORDINAL,
-                f"ordinals count from 1; the wait for {event_type!r} of process {process_id!r} "
-                f"asks for number {ordinal}",
-            )
-        if event_type not in log.declared:
-            raise PluginError(
-                PluginReason.UNDECLARED_EVENT_TYPE,
-                f"process {process_id!r} declares no event type {event_type!r}, so a wait for it "
-                f"would never end; it declares {', '.join(sorted(log.declared))}",
-            )
-
-        async def look() -> ProcessEvent | None:
-            return log.nth(event_type, ordinal)
-
-        return await self._waiters.wait(process_id, (event_type, ordinal), look)
+        check_event_wait(process_id, log.declared, event_type, ordinal)
+        slot = (event_type, ordinal)
+        return await self._waiters.wait(process_id, slot, _nth, log, slot)
 
     async def wait_next_event(self, process_id: str, after_sequence: int) -> ProcessEvent:
         log = self._log(process_id)
         sequence = max(after_sequence, 0) + 1
-
-        async def look() -> ProcessEvent | None:
-            return log.events[sequence - 1] if sequence < log.next_sequence else None
-
-        return await self._waiters.wait(process_id, any_event(sequence), look)
+        return await self._waiters.wait(process_id, any_event(sequence), _numbered, log, sequence)
 
     async def await_process(self, process_id: str) -> ProcessAwaitOutput:
         log = self._log(process_id)
-
-        async def look() -> ProcessAwaitOutput | None:
-            return log.record.status.await_output
-
-        return await self._waiters.wait(process_id, END, look)
+        return await self._waiters.wait(process_id, END, _output, log)
 
     async def set_process_wait(
         self, process_id: str, wait: WaitState, fence: ProcessLease | None = None
@@ -355,13 +336,14 @@ class MemoryProcessRegistry(ProcessRegistry):
         log.lease = release_lease(log.lease, ProcessLeaseCompletion.of(lease))
         return log.record
 
+    def listen(self, tell: Tell) -> AbstractContextManager[None]:
+        """Be told of every event; see :meth:`lash_trio.abc.ProcessRegistry.listen`."""
+        return self._waiters.listen(tell)
+
     def _log(self, process_id: str) -> ProcessLog:
         log = self._logs.get(process_id)
         if log is None:
-            raise PluginError(
-                PluginReason.UNKNOWN_PROCESS,
-                f"there is no process {process_id!r} in this registry; register it first",
-            )
+            raise unknown_process(process_id)
         return log
 
     def _append(
@@ -381,3 +363,15 @@ class MemoryProcessRegistry(ProcessRegistry):
                 del self._running[log.id]
                 self._waiters.notify(log.id, END)
         return prepared
+
+
+async def _nth(log: ProcessLog, slot: WaitSlot) -> ProcessEvent | None:
+    return log.nth(*slot)
+
+
+async def _numbered(log: ProcessLog, sequence: int) -> ProcessEvent | None:
+    return log.events[sequence - 1] if sequence < log.next_sequence else None
+
+
+async def _output(log: ProcessLog) -> ProcessAwaitOutput | None:
+    return log.record.status.await_output

@@ -9,6 +9,7 @@ if find_spec("apsw") is None:
         "lash_trio.stores.sqlite needs apsw; install it with: pip install 'lash-trio[sqlite]'"
     )
 
+from ._artifacts import SqliteArtifactStore as SqliteArtifactStore
 from ._attachments import SqliteAttachmentStore as SqliteAttachmentStore
 from ._database import (
     SqliteDatabase as SqliteDatabase,
@@ -18,3 +19,5 @@ from ._database import (
 from ._journal import SqliteEffectJournal as SqliteEffectJournal
 from ._registry import SqliteProcessRegistry as SqliteProcessRegistry
 from ._stores import SqliteStores as SqliteStores, open_sqlite as open_sqlite
+from ._vacuum import VacuumReport as VacuumReport
+from ._watch import Watching as Watching

@@ -6,8 +6,9 @@ import hashlib
 
 from ...abc import AttachmentStore
 from ...model import AttachmentCreateMeta, AttachmentRef, DurabilityTier, StoreError
-from ._database import Appended, SqliteDatabase
+from ._database import SqliteDatabase
 from ._sql import SqlConnection
+from ._writer import Appended
 
 
 class SqliteAttachmentStore(AttachmentStore):

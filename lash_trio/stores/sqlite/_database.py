@@ -1,17 +1,18 @@
 """The file: one writer with group commit, a reader beside it, news from others.
 
 Whatever reaches SQLite runs as one function on a connection's own thread, so a
-transaction costs one hop.  Functions that are waiting when the writer is free
-share a transaction, each behind a savepoint of its own.
+transaction costs one hop.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack
 from enum import StrEnum
+from functools import partial
 from types import TracebackType
 from typing import Protocol, TypeVar, cast
 
@@ -23,10 +24,18 @@ from attrs.validators import ge, gt
 
 from ...kernel import END, EventWaiters, any_event
 from ...model import StoreError
-from ._schema import migrate
+from ._errors import store_error
+from ._schema import check_application, migrate
 from ._sql import SqlConnection
+from ._watch import FileChanges, Watching, file_changes, look_when_changed
+from ._writer import Appended, GroupCommit, Job, transact
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("lash_trio.sqlite")
+
+_MOST_NEWS = 1000
+_SKIP_SECONDS = 1.0
 
 
 class Synchronous(StrEnum):
@@ -46,7 +55,8 @@ class SqliteOptions:
         synchronous: when a commit returns.
         busy_timeout_seconds: how long a write waits for other programs' writes.
         max_batch: how many functions may share a transaction.
-        poll_seconds: how often it looks whether another program has written.
+        poll_seconds: how often it looks whether another program has written; ten
+            times as rarely where the system tells of it, see :class:`Watching`.
         vfs: the name of a registered SQLite VFS to use; the system's where None.
         lease_ttl_ms: for how long the lease of an opened scope lasts; a thread renews
             it three times as often.
@@ -58,17 +68,6 @@ class SqliteOptions:
     poll_seconds: float = attrs.field(default=0.05, validator=gt(0))
     vfs: str | None = None
     lease_ttl_ms: int = attrs.field(default=30_000, validator=ge(3))
-
-
-@attrs.frozen
-class Appended:
-    """An appended event: who waits for it is woken once it is committed."""
-
-    process_id: str
-    event_type: str
-    ordinal: int
-    sequence: int
-    terminal: bool
 
 
 class AsyncConnection(Protocol):
@@ -107,16 +106,6 @@ class _Connection:
             apsw.aio.deadline.reset(token)
 
 
-@attrs.define(eq=False)
-class _Job:
-    """A function that waits for its turn, and what came of it."""
-
-    function: Callable[[SqlConnection, list[Appended]], None]
-    done: trio.Event = attrs.field(factory=trio.Event)
-    appended: list[Appended] = attrs.field(factory=list[Appended])
-    error: Exception | None = None
-
-
 class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
     """A file of lash_trio's, open for the length of an ``async with`` block.
 
@@ -132,10 +121,15 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         self.path: str = os.fspath(path)
         self.waiters: EventWaiters = EventWaiters()
         self._options = SqliteOptions() if options is None else options
-        self._send, self._receive = trio.open_memory_channel[_Job](math.inf)
+        self._group = GroupCommit(self._commit, self._options.max_batch)
         self._nursery_manager = trio.open_nursery()
         self._connections: list[_Connection] = []
+        self._exits = ExitStack()
         self._position = 0
+        self._seen: int | None = None
+        self._commits = self._commits_at_look = 0
+        self._skipped_at = -math.inf
+        self._watching = Watching.POLL
         self._is_open = False
 
     async def __aenter__(self) -> SqliteDatabase:
@@ -143,12 +137,14 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
             self._writer = await self._connect(self._set_up_writer)
             self._reader = await self._connect(self._set_up_reader)
             self._position = await self._call(self._reader, _last_position)
+            # Once it is read, the file that every commit writes to is there.
+            changes = self._exits.enter_context(file_changes(f"{self.path}-wal"))
         except BaseException:
             await self._close_connections()
             raise
+        self._watching = Watching.POLL if changes is None else Watching.NOTIFICATION
         self._nursery = await self._nursery_manager.__aenter__()
-        self._nursery.start_soon(self._write_forever, name="lash_trio sqlite writer")
-        self._nursery.start_soon(self._watch, name="lash_trio sqlite watch")
+        self._nursery.start_soon(self._watch, changes, name="lash_trio sqlite watch")
         self._is_open = True
         return self
 
@@ -163,7 +159,16 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         try:
             await self._nursery_manager.__aexit__(None, None, None)
         finally:
+            with trio.CancelScope(shield=True):
+                # What others have begun to write is theirs; it is bounded.
+                await self._group.wait_idle()
+            self._exits.close()
             await self._close_connections()
+
+    @property
+    def watching(self) -> Watching:
+        """How it learns that another program has written the file; known once it is open."""
+        return self._watching
 
     async def write(self, function: Callable[[SqlConnection, list[Appended]], T]) -> T:
         """Run a function in a transaction, which may be shared with others'.
@@ -181,20 +186,8 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         Always a checkpoint.  Cancelled before it begins it does nothing; once it is
         the writer's it is waited for, and a result that is there is returned.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
-        results: list[T] = []
-
-        def run(connection: SqlConnection, appended: list[Appended]) -> None:
-            results.append(function(connection, appended))
-
-        job = _Job(run)
-        self._send.send_nowait(job)
-        with trio.CancelScope(shield=True):
-            await job.done.wait()
-        if job.error is not None:
-            raise job.error
-        return results[-1]
+        return await self._group.write(function)
 
     async def read(self, function: Callable[[SqlConnection], T]) -> T:
         """Run a function on the reading connection, beside the writer.
@@ -206,6 +199,25 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         """
         self._check_open()
         return await self._call(self._reader, function)
+
+    async def copy_to(self, path: str) -> None:
+        """Write a copy of the file; see :meth:`SqliteStores.backup`."""
+        self._check_open()
+        if await trio.Path(path).exists():
+            raise StoreError(f"there is a file {path!r} already; give the copy another name")
+
+        def copy() -> None:
+            # A connection of its own: reads and writes here go on meanwhile.
+            connection = cast(SqlConnection, apsw.Connection(self.path, vfs=self._options.vfs))
+            try:
+                connection.execute("VACUUM INTO ?", (path,))
+            finally:
+                connection.close()
+
+        try:
+            await trio.to_thread.run_sync(copy)
+        except apsw.Error as error:
+            raise store_error(path, error, self._options.busy_timeout_seconds) from error
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -238,8 +250,13 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
                 f"{self.path!r} is read-only for this program, which has to write it; change its "
                 "permissions, or give another file"
             )
+        check_application(connection, self.path)
         # Before anything opens a transaction: the mode cannot change inside one.
-        connection.pragma("journal_mode", "wal")
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise StoreError(
+                f"{self.path!r} is where SQLite cannot keep a write-ahead log, which several "
+                "programs share in memory; give a file on a disk of this machine"
+            )
         connection.pragma("synchronous", str(self._options.synchronous))
         connection.pragma("foreign_keys", True)
         migrate(connection, self.path)
@@ -252,89 +269,72 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         with trio.CancelScope(shield=True):
             # Closing is bounded: both threads have at most one function at work.
             for connection in self._connections:
-                await connection.outside.aclose()
+                try:
+                    await connection.outside.aclose()
+                except apsw.Error as error:
+                    # Closing tidies up: what was committed is in the file's -wal already.
+                    _logger.warning("%r was closed untidily: %s", self.path, error)
         self._connections.clear()
 
-    async def _write_forever(self) -> None:
-        while True:
-            batch = [await self._receive.receive()]
-            while len(batch) < self._options.max_batch:
-                try:
-                    batch.append(self._receive.receive_nowait())
-                except trio.WouldBlock:
-                    break
-            with trio.CancelScope(shield=True):
-                await self._run_batch(batch)
-
-    async def _run_batch(self, batch: list[_Job]) -> None:
-        try:
-            await self._call(self._writer, lambda connection: _transact(connection, batch))
-        except StoreError as error:
-            for job in batch:
-                job.error = error
+    async def _commit(self, batch: Sequence[Job]) -> None:
+        await self._call(self._writer, lambda connection: transact(connection, batch))
+        self._commits += 1
         for job in batch:
-            if job.error is None:
-                self._notify(job.appended)
-            job.done.set()
+            self._wake(job.appended)
+            for event in job.appended:
+                # Others may have appended in between; then the next look sees both.
+                if event.position == self._position + 1:
+                    self._position = event.position
 
-    def _notify(self, appended: list[Appended]) -> None:
+    def _wake(self, appended: Sequence[Appended]) -> None:
         for event in appended:
             self.waiters.notify(event.process_id, (event.event_type, event.ordinal))
             self.waiters.notify(event.process_id, any_event(event.sequence))
             if event.terminal:
                 self.waiters.notify(event.process_id, END)
 
-    async def _watch(self) -> None:
-        """Wake who waits here for what other programs append."""
-        seen = None
-        while True:
-            await trio.sleep(self._options.poll_seconds)
-            if self.waiters.tasks_waiting == 0:
-                continue
-            version = await self.read(lambda connection: connection.pragma("data_version"))
-            if version != seen:
-                seen = version
-                self._position, news = await self.read(
-                    lambda connection: _events_since(connection, self._position)
-                )
-                self._notify(news)
+    async def _watch(self, changes: FileChanges | None) -> None:
+        await look_when_changed(changes, self._options.poll_seconds, self._look_for_news)
+
+    async def _look_for_news(self) -> bool:
+        """Wake who waits here for what other programs append; says whether they have written."""
+        try:
+            if self.waiters.is_idle:
+                await self._skip_news()
+                return False
+            return await self._tell_news()
+        except StoreError as error:
+            # It may be better the next time, and whoever reads or writes is told himself.
+            _logger.warning("what others have written could not be looked at: %s", error)
+            return False
+
+    async def _skip_news(self) -> None:
+        """Keep up while nobody waits, so that there is little to read when somebody does."""
+        if trio.current_time() < self._skipped_at + _SKIP_SECONDS:
+            return
+        # Who comes to wait during this looks for himself, behind it.
+        position = await self._call(self._reader, _last_position)
+        self._position = max(self._position, position)
+        self._skipped_at = trio.current_time()
+
+    async def _tell_news(self) -> bool:
+        commits, seen = self._commits, self._seen
+        is_last = False
+        while not is_last:
+            look = await self._call(
+                self._reader, partial(_look, seen=seen, position=self._position)
+            )
+            self._wake(look.news)
+            # What was committed here meanwhile may be further on.
+            self._position = max(self._position, look.position)
+            self._seen = look.version
+            is_last = len(look.news) < _MOST_NEWS
+        only_others = self._commits == self._commits_at_look
+        self._commits_at_look = commits
+        return self._seen != seen and only_others
 
     def _store_error(self, error: apsw.Error) -> StoreError:
-        if isinstance(error, apsw.BusyError):
-            return StoreError(
-                f"{self.path!r} was written by others for more than "
-                f"{self._options.busy_timeout_seconds} s, so this write gave up: {error}"
-            )
-        return StoreError(
-            f"SQLite could not work on {self.path!r}: {type(error).__name__}: {error}"
-        )
-
-
-def _transact(connection: SqlConnection, batch: list[_Job]) -> None:
-    """Run a batch as one transaction; one whose function refuses does not stop the others."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for job in batch:
-            _run_job(connection, job)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _run_job(connection: SqlConnection, job: _Job) -> None:
-    connection.execute("SAVEPOINT job")
-    try:
-        job.function(connection, job.appended)
-    except apsw.Error:
-        # The file, not the function: the whole transaction is at stake.
-        raise
-    except Exception as error:  # noqa: BLE001
-        # Whatever the function raises belongs to who asked for it.
-        job.error = error
-        connection.execute("ROLLBACK TO job")
-    connection.execute("RELEASE job")
+        return store_error(self.path, error, self._options.busy_timeout_seconds)
 
 
 def _last_position(connection: SqlConnection) -> int:
@@ -342,12 +342,30 @@ def _last_position(connection: SqlConnection) -> int:
     return int(position)
 
 
-def _events_since(connection: SqlConnection, position: int) -> tuple[int, list[Appended]]:
+@attrs.frozen
+class _Look:
+    """What a look has found.
+
+    Args:
+        version: changes whenever anybody has written.
+        position: of the last of them.
+        news: the first events since the look before.
+    """
+
+    version: int
+    position: int
+    news: list[Appended]
+
+
+def _look(connection: SqlConnection, seen: int | None, position: int) -> _Look:
+    version = int(connection.pragma("data_version"))
+    if version == seen:
+        return _Look(version, position, [])
     rows = connection.execute(
         "SELECT e.position, p.id, e.type, e.ordinal, e.sequence, p.state <> 'running'"
         " FROM events e JOIN processes p ON p.number = e.process"
-        " WHERE e.position > ? ORDER BY e.position",
-        (position,),
+        " WHERE e.position > ? ORDER BY e.position LIMIT ?",
+        (position, _MOST_NEWS),
     ).fetchall()
-    appended = [Appended(row[1], row[2], row[3], row[4], bool(row[5])) for row in rows]
-    return (rows[-1][0] if rows else position), appended
+    news = [Appended(row[0], row[1], row[2], row[3], row[4], bool(row[5])) for row in rows]
+    return _Look(version, news[-1].position if news else position, news)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -13,29 +14,20 @@ from ...abc import Clock, EffectJournal, ScopeJournal
 from ...kernel import SystemClock
 from ...model import (
     DurabilityTier,
-    EffectError,
-    EffectErrorCode,
     EffectScope,
     JournalEntry,
     LeaseClaim,
-    LeaseState,
-    PluginError,
     ProcessLease,
-    ProcessLeaseCompletion,
-    canonical_json,
-    check_fence,
-    claim_lease,
-    outcome_from_text,
-    outcome_text,
-    release_lease,
-    to_json,
+    StoreError,
 )
-from ._database import Appended, SqliteDatabase
-from ._leases import LEASE_COLUMNS, lease_state, lease_values
+from . import _scopes
+from ._database import SqliteDatabase
 from ._renewal import LeaseRenewal
-from ._sql import SqlConnection
+
+_logger = logging.getLogger("lash_trio.sqlite")
 
 _RELEASE_SECONDS = 5.0
+_RELEASE_PAUSES_SECONDS = (0.0, 0.1)
 
 
 class SqliteEffectJournal(EffectJournal, AbstractContextManager["SqliteEffectJournal"]):
@@ -78,24 +70,67 @@ class SqliteEffectJournal(EffectJournal, AbstractContextManager["SqliteEffectJou
     @asynccontextmanager
     async def open_scope(self, scope: EffectScope, owner_id: str) -> AsyncGenerator[ScopeJournal]:
         """The journal of a scope; see :meth:`lash_trio.abc.EffectJournal.open_scope`."""
-        key = canonical_json(to_json(scope))
         claim = LeaseClaim(
-            process_id=key,
+            process_id=_scopes.scope_key(scope),
             owner_id=owner_id,
             lease_ttl_ms=self._lease_ttl_ms,
             lease_token=uuid.uuid4().hex,
             now_ms=self._clock.now_ms(),
         )
-        lease, entries = await self._database.write(
-            lambda connection, _: _open(connection, scope, claim)
+        opened, entries = await self._database.write(
+            lambda connection, _: _scopes.open_scope(connection, scope, claim)
         )
-        self._renewal.add(lease)
+        self._renewal.add(opened.lease)
         try:
-            yield _OpenScope(self._database, self._clock, scope, lease, entries)
+            yield _OpenScope(self._database, self._clock, opened, entries)
         finally:
-            self._renewal.remove(lease)
+            self._renewal.remove(opened.lease)
             with trio.move_on_after(_RELEASE_SECONDS, shield=True):
-                await self._database.write(lambda connection, _: _release(connection, lease))
+                await self._release(opened)
+
+    async def _release(self, opened: _scopes.OpenedScope) -> None:
+        # All outcomes are recorded; a lease that stays only keeps others waiting for a while.
+        for pause in (*_RELEASE_PAUSES_SECONDS, None):
+            try:
+                await self._database.write(
+                    lambda connection, _: _scopes.release(connection, opened)
+                )
+                return
+            except StoreError as error:
+                if pause is None:
+                    _logger.warning(
+                        "the lease of the %s scope %s could not be given back and ends in %d ms: %s",
+                        opened.scope.tag,
+                        opened.scope.id,
+                        self._lease_ttl_ms,
+                        error,
+                    )
+                else:
+                    await trio.sleep(pause)
+
+    async def entries_of(self, scope: EffectScope) -> list[JournalEntry]:
+        """What is recorded of a scope, in the order of recording; its lease is not needed.
+
+        Raises:
+            StoreError: the file could not be read.
+
+        Always a checkpoint.
+        """
+        return await self._database.read(
+            lambda connection: list(_scopes.entries_of(connection, scope).values())
+        )
+
+    async def lease_of(self, scope: EffectScope) -> ProcessLease | None:
+        """The lease of a scope's last opening, expired or not; None where it was given back.
+
+        Its ``process_id`` is the scope's id.
+
+        Raises:
+            StoreError: the file could not be read.
+
+        Always a checkpoint.
+        """
+        return await self._database.read(lambda connection: _scopes.lease_of(connection, scope))
 
 
 class _OpenScope(ScopeJournal):
@@ -103,14 +138,12 @@ class _OpenScope(ScopeJournal):
         self,
         database: SqliteDatabase,
         clock: Clock,
-        scope: EffectScope,
-        lease: ProcessLease,
+        opened: _scopes.OpenedScope,
         entries: Mapping[str, JournalEntry],
     ) -> None:
         self._database = database
         self._clock = clock
-        self._scope = scope
-        self._lease = lease
+        self._opened = opened
         self._entries = entries
 
     @property
@@ -118,109 +151,9 @@ class _OpenScope(ScopeJournal):
         return self._entries
 
     async def record(self, entry: JournalEntry) -> JournalEntry:
-        def write(connection: SqlConnection, _: list[Appended]) -> JournalEntry:
-            self._check_lease(connection, entry.replay_key)
-            return _record(connection, self._lease.process_id, entry)
-
-        return await self._database.write(write)
-
-    def _check_lease(self, connection: SqlConnection, replay_key: str) -> None:
-        try:
-            check_fence(
-                _state(connection, self._lease.process_id), self._lease, self._clock.now_ms()
+        # The time of the write, not of the call: it may have waited for its turn.
+        return await self._database.write(
+            lambda connection, _: _scopes.record(
+                connection, self._opened, entry, self._clock.now_ms()
             )
-        except PluginError as error:
-            raise EffectError(
-                EffectErrorCode.SCOPE_LEASE_LOST,
-                f"{self._lease.owner_id!r} no longer holds the {self._scope.tag} scope "
-                f"{self._scope.id!r}, so the outcome of {replay_key!r} was not recorded; stop, "
-                f"another owner goes on ({error.message})",
-            ) from error
-
-
-def _open(
-    connection: SqlConnection, scope: EffectScope, claim: LeaseClaim
-) -> tuple[ProcessLease, dict[str, JournalEntry]]:
-    before = _state(connection, claim.process_id)
-    # Unlike a process, a scope is not claimed again by its own owner: two openings
-    # at once would both record.
-    if before.lease is not None and before.lease.is_alive(claim.now_ms):
-        raise EffectError(
-            EffectErrorCode.SCOPE_LEASE_HELD,
-            f"the {scope.tag} scope {scope.id!r} is open for {before.lease.owner_id!r} for another "
-            f"{before.lease.expires_at_epoch_ms - claim.now_ms} ms unless it is renewed, so "
-            f"{claim.owner_id!r} cannot open it",
         )
-    state, lease = claim_lease(before, claim)
-    _store(connection, state, claim.process_id)
-    rows = connection.execute(
-        "SELECT replay_key, envelope, outcome, due_at_ms, recorded_at_ms FROM journal"
-        " WHERE scope = ?",
-        (claim.process_id,),
-    )
-    return lease, {row[0]: _entry(*row) for row in rows}
-
-
-def _record(connection: SqlConnection, key: str, entry: JournalEntry) -> JournalEntry:
-    connection.execute(
-        "INSERT OR IGNORE INTO journal"
-        " (scope, replay_key, envelope, outcome, due_at_ms, recorded_at_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            key,
-            entry.replay_key,
-            entry.envelope,
-            None if entry.outcome is None else outcome_text(entry.outcome),
-            entry.due_at_ms,
-            entry.recorded_at_ms,
-        ),
-    )
-    if connection.changes():
-        return entry
-    # The first entry stays; one that has only a due time is completed.
-    if entry.outcome is not None:
-        connection.execute(
-            "UPDATE journal SET outcome = ?, recorded_at_ms = ?"
-            " WHERE scope = ? AND replay_key = ? AND outcome IS NULL",
-            (outcome_text(entry.outcome), entry.recorded_at_ms, key, entry.replay_key),
-        )
-    ((envelope, outcome, due_at_ms, recorded_at_ms),) = connection.execute(
-        "SELECT envelope, outcome, due_at_ms, recorded_at_ms FROM journal"
-        " WHERE scope = ? AND replay_key = ?",
-        (key, entry.replay_key),
-    )
-    return _entry(entry.replay_key, envelope, outcome, due_at_ms, recorded_at_ms)
-
-
-def _entry(
-    replay_key: str, envelope: str, outcome: str | None, due_at_ms: int | None, recorded_at_ms: int
-) -> JournalEntry:
-    return JournalEntry(
-        replay_key=replay_key,
-        envelope=envelope,
-        outcome=None if outcome is None else outcome_from_text(outcome),
-        due_at_ms=due_at_ms,
-        recorded_at_ms=recorded_at_ms,
-    )
-
-
-def _state(connection: SqlConnection, key: str) -> LeaseState:
-    for row in connection.execute(
-        f"SELECT {LEASE_COLUMNS} FROM scope_leases WHERE scope = ?", (key,)
-    ):
-        return lease_state(key, *row)
-    return LeaseState()
-
-
-def _store(connection: SqlConnection, state: LeaseState, key: str) -> None:
-    connection.execute(
-        f"INSERT OR REPLACE INTO scope_leases (scope, {LEASE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
-        (key, *lease_values(state)),
-    )
-
-
-def _release(connection: SqlConnection, lease: ProcessLease) -> None:
-    state = _state(connection, lease.process_id)
-    released = release_lease(state, ProcessLeaseCompletion.of(lease))
-    if released is not state:
-        _store(connection, released, lease.process_id)

@@ -14,8 +14,6 @@ from ...model import (
     DeclaredType,
     FunctionInput,
     LeaseState,
-    PluginError,
-    PluginReason,
     PreparedAppend,
     PreparedRegistration,
     ProcessEvent,
@@ -36,10 +34,11 @@ from ...model import (
     loads,
     parse_json,
     prepare_append,
+    unknown_process,
 )
-from ._database import Appended
 from ._leases import LEASE_COLUMNS, lease_state
 from ._sql import SqlConnection, SqlValue
+from ._writer import Appended
 
 _COLUMNS = (
     "number, id, registration, registration_hash, created_at_ms, updated_at_ms,"
@@ -152,11 +151,17 @@ def get(connection: SqlConnection, process_id: str) -> Row:
     """
     row = find(connection, process_id)
     if row is None:
-        raise PluginError(
-            PluginReason.UNKNOWN_PROCESS,
-            f"there is no process {process_id!r} in this registry; register it first",
-        )
+        raise unknown_process(process_id)
     return row
+
+
+def held_leases(connection: SqlConnection) -> list[ProcessLease]:
+    """The leases that were claimed and not given back, ordered by process id."""
+    found = connection.execute(
+        f"SELECT id, {LEASE_COLUMNS} FROM processes WHERE owner_id IS NOT NULL ORDER BY id"
+    )
+    states = [lease_state(*row) for row in found]
+    return [state.lease for state in states if state.lease is not None]
 
 
 def number_of(connection: SqlConnection, process_id: str) -> int:
@@ -231,6 +236,7 @@ def append(
             int(event.semantics.wake is not None),
         ),
     )
+    position = connection.last_insert_rowid()
     if prepared.status is None:
         update(connection, row.number, "updated_at_ms", now_ms)
     else:
@@ -240,7 +246,14 @@ def append(
             (now_ms, prepared.status.label, dumps(prepared.status), row.number),
         )
     appended.append(
-        Appended(row.id, event.event_type, ordinal, event.sequence, prepared.status is not None)
+        Appended(
+            position,
+            row.id,
+            event.event_type,
+            ordinal,
+            event.sequence,
+            prepared.status is not None,
+        )
     )
     return prepared
 

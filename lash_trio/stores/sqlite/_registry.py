@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import trio
 
-from ...abc import Clock, ProcessRegistry
+from ...abc import Clock
 from ...kernel import END, SystemClock, any_event
 from ...model import (
     DurabilityTier,
@@ -34,6 +34,7 @@ from ...model import (
     ProcessStatusFilter,
     SessionScope,
     WaitState,
+    check_event_wait,
     check_limit,
     check_same_registration,
     claim_lease,
@@ -46,14 +47,16 @@ from ...model import (
     waiting_event,
 )
 from . import _grants, _processes
-from ._database import Appended, SqliteDatabase
+from ._claimable import WorkerSide
+from ._database import SqliteDatabase
 from ._leases import LEASE_COLUMNS, lease_values
 from ._sql import SqlConnection, SqlValue
+from ._writer import Appended
 
 T = TypeVar("T")
 
 
-class SqliteProcessRegistry(ProcessRegistry):
+class SqliteProcessRegistry(WorkerSide):
     """A process registry in a SQLite file, which other programs may share.
 
     Args:
@@ -62,8 +65,7 @@ class SqliteProcessRegistry(ProcessRegistry):
     """
 
     def __init__(self, database: SqliteDatabase, clock: Clock | None = None) -> None:
-        self._database = database
-        self._clock: Clock = SystemClock() if clock is None else clock
+        super().__init__(database, SystemClock() if clock is None else clock)
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -110,16 +112,34 @@ class SqliteProcessRegistry(ProcessRegistry):
         return await self._database.read(read)
 
     async def list_processes(self, filter: ProcessListFilter) -> list[ProcessRecord]:
+        return await self._list(filter, None, -1)
+
+    async def list_page(
+        self, filter: ProcessListFilter, *, after: str | None = None, limit: int = 100
+    ) -> list[ProcessRecord]:
+        """Some of the processes that pass a filter, ordered by id.
+
+        Args:
+            filter: which.
+            after: the id of the last one of the page before; from the beginning where None.
+            limit: how many at most.
+
+        Always a checkpoint.
+        """
+        return await self._list(filter, after, _processes.bounded(check_limit(limit)))
+
+    async def _list(
+        self, filter: ProcessListFilter, after: str | None, most: int
+    ) -> list[ProcessRecord]:
         where, values = _condition(filter)
-
-        def read(connection: SqlConnection) -> list[ProcessRecord]:
-            records = [row.record for row in _processes.rows(connection, where, *values)]
-            return sorted(
-                (record for record in records if filter.matches(record)),
-                key=lambda record: record.id,
-            )
-
-        return await self._database.read(read)
+        if after is not None:
+            where, values = f"id > ? AND {where}", [after, *values]
+        where = f"{where} ORDER BY id LIMIT ?"
+        return await self._database.read(
+            lambda connection: [
+                row.record for row in _processes.rows(connection, where, *values, most)
+            ]
+        )
 
     async def list_non_terminal(self) -> list[ProcessRecord]:
         return await self.list_processes(ProcessListFilter())
@@ -239,18 +259,7 @@ class SqliteProcessRegistry(ProcessRegistry):
     async def wait_event_nth(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent:
         await trio.lowlevel.checkpoint_if_cancelled()
         row = await self._database.read(lambda connection: _processes.get(connection, process_id))
-        if ordinal < 1:
-            raise PluginError(
-                PluginReason.INVALID_ORDINAL,
-                f"ordinals count from 1; the wait for {event_type!r} of process {process_id!r} "
-                f"asks for number {ordinal}",
-            )
-        if event_type not in row.declared:
-            raise PluginError(
-                PluginReason.UNDECLARED_EVENT_TYPE,
-                f"process {process_id!r} declares no event type {event_type!r}, so a wait for it "
-                f"would never end; it declares {', '.join(sorted(row.declared))}",
-            )
+        check_event_wait(process_id, row.declared, event_type, ordinal)
         return await self._wait_event(
             process_id,
             (event_type, ordinal),
@@ -414,6 +423,24 @@ class SqliteProcessRegistry(ProcessRegistry):
             completion.process_id, lambda row, _: (release_lease(row.lease, completion), None)
         )
 
+    async def lease_of(self, process_id: str) -> ProcessLease | None:
+        """The lease of a process, expired or not; None where nobody holds it.
+
+        Raises:
+            PluginError: ``unknown_process``.
+
+        Always a checkpoint.
+        """
+        row = await self._database.read(lambda connection: _processes.get(connection, process_id))
+        return row.lease.lease
+
+    async def list_leases(self) -> list[ProcessLease]:
+        """The leases that were claimed and not given back, expired ones included, by process id.
+
+        Always a checkpoint.
+        """
+        return await self._database.read(_processes.held_leases)
+
     async def _change_lease(
         self,
         process_id: str,
@@ -449,7 +476,7 @@ def _store_lease(connection: SqlConnection, row: _processes.Row, state: LeaseSta
 
 
 def _condition(filter: ProcessListFilter) -> tuple[str, list[SqlValue]]:
-    """What of a filter an index can answer; the filter itself has the last word."""
+    """The condition that says what :meth:`ProcessListFilter.matches` says."""
     parts: list[str] = ["true"]
     values: list[SqlValue] = []
     if filter.status is ProcessStatusFilter.RUNNING:
@@ -461,4 +488,6 @@ def _condition(filter: ProcessListFilter) -> tuple[str, list[SqlValue]]:
     if filter.definition is not None:
         parts.append("definition = ?")
         values.append(filter.definition)
-    return f"{' AND '.join(parts)} ORDER BY id", values
+    if filter.waiting is not None:
+        parts.append(f"wait IS {'NOT ' if filter.waiting else ''}NULL")
+    return " AND ".join(parts), values

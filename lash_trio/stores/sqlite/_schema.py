@@ -86,33 +86,100 @@ MIGRATIONS: tuple[str, ...] = (
         data BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    -- Which processes ended long ago.
+    CREATE INDEX processes_ended ON processes (updated_at_ms, number) WHERE state <> 'running';
+
+    -- Outcomes under the number of their scope: its name is long, and every effect
+    -- looks for its lease and writes an outcome.
+    ALTER TABLE journal RENAME TO journal_1;
+    ALTER TABLE scope_leases RENAME TO scope_leases_1;
+    DROP INDEX scope_leases_held;
+    CREATE TABLE scope_leases (
+        number INTEGER PRIMARY KEY,
+        scope TEXT NOT NULL UNIQUE,
+        fencing_token INTEGER NOT NULL DEFAULT 0,
+        owner_id TEXT,
+        lease_token TEXT,
+        claimed_at_ms INTEGER,
+        expires_at_ms INTEGER
+    ) STRICT;
+    CREATE INDEX scope_leases_held ON scope_leases (lease_token) WHERE lease_token IS NOT NULL;
+    -- Rows in the order of recording: whatever the scopes, what is written together
+    -- comes to lie on the same few pages.
+    CREATE TABLE journal (
+        number INTEGER PRIMARY KEY,
+        scope INTEGER NOT NULL REFERENCES scope_leases (number),
+        replay_key TEXT NOT NULL,
+        envelope TEXT NOT NULL,
+        outcome TEXT,
+        due_at_ms INTEGER,
+        recorded_at_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX journal_of_scope ON journal (scope, replay_key);
+    INSERT INTO scope_leases (scope, fencing_token, owner_id, lease_token, claimed_at_ms,
+            expires_at_ms)
+        SELECT scope, fencing_token, owner_id, lease_token, claimed_at_ms, expires_at_ms
+        FROM scope_leases_1;
+    INSERT OR IGNORE INTO scope_leases (scope) SELECT DISTINCT scope FROM journal_1;
+    INSERT INTO journal (scope, replay_key, envelope, outcome, due_at_ms, recorded_at_ms)
+        SELECT number, replay_key, envelope, outcome, due_at_ms, recorded_at_ms
+        FROM journal_1 JOIN scope_leases USING (scope) ORDER BY recorded_at_ms;
+    DROP TABLE journal_1;
+    DROP TABLE scope_leases_1;
+
+    CREATE TABLE artifacts (
+        reference TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        data BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 """One script a version; a file of version n has had the first n."""
 
 
-def migrate(connection: SqlConnection, file_name: str) -> None:
-    """Bring a file to this version of the schema, in one transaction.
+def check_application(connection: SqlConnection, file_name: str) -> int:
+    """Refuse a file that is not ours, before anything in it is changed.
+
+    Returns:
+        The version of its schema; 0 for an empty file.
 
     Raises:
         StoreError: the file is of a newer version, or of another application.
     """
     application = connection.pragma("application_id")
     version = connection.pragma("user_version")
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
-    if application != APPLICATION_ID and (version or tables):
+    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema")
+    if application != APPLICATION_ID and (application or version or tables):
         raise StoreError(
             f"{file_name!r} is a database of another application (application id {application}); "
             "give lash_trio a file of its own"
         )
-    if not isinstance(version, int) or version > len(MIGRATIONS):
+    if not isinstance(version, int) or not 0 <= version <= len(MIGRATIONS):
         raise StoreError(
             f"{file_name!r} has schema version {version}, this lash_trio knows up to "
             f"{len(MIGRATIONS)}; use a newer lash_trio for this file"
         )
-    if version == len(MIGRATIONS):
+    return version
+
+
+def migrate(connection: SqlConnection, file_name: str) -> None:
+    """Bring a file to this version of the schema, in one transaction.
+
+    Raises:
+        StoreError: as for :func:`check_application`.
+    """
+    if check_application(connection, file_name) == len(MIGRATIONS):
         return
-    with connection:
-        connection.pragma("application_id", APPLICATION_ID)
-        for script in MIGRATIONS[version:]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Once more: another program may have been faster.
+        for script in MIGRATIONS[check_application(connection, file_name) :]:
             connection.execute(script)
+        connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", len(MIGRATIONS))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -7,6 +7,7 @@ from ...model import (
     WAITING,
     EventWait,
     JsonValue,
+    OperatorWait,
     PluginReason,
     ProcessEndWait,
     SignalWait,
@@ -23,6 +24,7 @@ _KINDS: tuple[WaitKind, ...] = (
     EventWait(key="k2", process_id="p2", event_type=SIGNAL, ordinal=2),
     SleepWait(key="k3", due_at_ms=5_000),
     ProcessEndWait(key="k4", process_id="p2"),
+    OperatorWait(code="effect_replay_mismatch", message="m"),
 )
 _WAITS = tuple(WaitState(kind=kind, since_ms=1_000) for kind in _KINDS)
 

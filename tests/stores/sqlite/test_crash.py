@@ -77,8 +77,9 @@ def recorded_steps(path: Path) -> set[str]:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         rows = connection.execute(
-            "SELECT scope, replay_key FROM journal WHERE outcome IS NOT NULL"
-            " AND replay_key LIKE 'step-%'"
+            "SELECT scope_leases.scope, replay_key FROM journal"
+            " JOIN scope_leases ON scope_leases.number = journal.scope"
+            " WHERE outcome IS NOT NULL AND replay_key LIKE 'step-%'"
         ).fetchall()
     except apsw.SQLError:
         # Killed before there was a table.

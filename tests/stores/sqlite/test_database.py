@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import sys
-import textwrap
 import threading
 from pathlib import Path
 
-import apsw
 import pytest
 import trio
 
@@ -34,64 +29,6 @@ def registration(process_id: str = "p1") -> ProcessRegistration:
         provenance=ProcessProvenance.host("test"),
         event_types=[ProcessEventType(name="signal.go")],
     )
-
-
-async def refused(path: Path) -> str:
-    with pytest.raises(StoreError) as caught:
-        async with open_sqlite(path):
-            raise AssertionError("it was opened")
-    assert caught.value.code == "runtime_store"
-    return caught.value.message
-
-
-async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("not a database at all, but long enough to look like one\n" * 20)
-    assert "NotADBError" in await refused(path)
-    assert path.read_text().startswith("not a database"), "it is as it was"
-
-
-async def test_a_directory(tmp_path: Path) -> None:
-    assert "CantOpenError" in await refused(tmp_path)
-
-
-async def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    assert "CantOpenError" in await refused(tmp_path / "nowhere" / "x.db")
-
-
-async def test_a_database_of_another_application(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE mine (a)")
-    connection.close()
-    assert "another application" in await refused(path)
-
-
-async def test_a_newer_schema(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    async with open_sqlite(path):
-        pass
-    connection = apsw.Connection(str(path))
-    connection.pragma("user_version", 999)
-    connection.close()
-    message = await refused(path)
-    assert "999" in message
-    assert "newer lash_trio" in message
-
-
-async def test_a_corrupt_file(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    async with open_sqlite(path) as stores:
-        for n in range(200):
-            await stores.registry.register_process(registration(f"p{n}"))
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(os.urandom(size - 4096))
-    with pytest.raises(StoreError) as caught:
-        async with open_sqlite(path) as stores:
-            await stores.registry.list_non_terminal()
-    assert "CorruptError" in caught.value.message or "NotADBError" in caught.value.message
 
 
 @pytest.mark.parametrize("synchronous", ["FULL", "NORMAL"])
@@ -164,54 +101,6 @@ async def test_the_block_s_exception_leaves_as_it_is_and_nothing_stays(tmp_path:
             await trio.sleep(0.01)
 
 
-async def test_another_program_wakes_who_waits_here(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    script = textwrap.dedent(
-        """
-        import sys, trio
-        from lash_trio import ProcessEventAppendRequest
-        from lash_trio.stores.sqlite import open_sqlite
-
-        async def main():
-            async with open_sqlite(sys.argv[1]) as stores:
-                for n in (1, 2):
-                    await stores.registry.append_event(
-                        "p1", ProcessEventAppendRequest(event_type="signal.go", payload=n)
-                    )
-
-        trio.run(main)
-        """
-    )
-    async with open_sqlite(path) as stores:
-        await stores.registry.register_process(registration())
-        got: list[JsonValue] = []
-
-        async def wait() -> None:
-            event = await stores.registry.wait_event_nth("p1", "signal.go", 2)
-            got.append(event.payload)
-
-        with trio.fail_after(20):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(wait)
-                await trio.run_process([sys.executable, "-c", script, str(path)])
-        assert got == [2]
-
-
-async def test_a_write_waits_its_turn_up_to_a_limit(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    async with open_sqlite(path, SqliteOptions(busy_timeout_seconds=0.05)) as stores:
-        await stores.registry.register_process(registration())
-        other = apsw.Connection(str(path))
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="was written by others for more than"):
-            await stores.registry.append_event(
-                "p1", ProcessEventAppendRequest(event_type="signal.go")
-            )
-        other.execute("ROLLBACK")
-        other.close()
-        await stores.registry.append_event("p1", ProcessEventAppendRequest(event_type="signal.go"))
-
-
 async def test_durable_steps_are_not_run_again(tmp_path: Path) -> None:
     calls: list[int] = []
 
@@ -226,34 +115,21 @@ async def test_durable_steps_are_not_run_again(tmp_path: Path) -> None:
     assert calls == [0, 1, 2]
 
 
-class ReadOnlyVFS(apsw.VFS):
-    """Opens every file as one without permission to write is opened."""
-
-    def __init__(self) -> None:
-        super().__init__("read_only", "")
-
-    def xOpen(  # noqa: N802
-        self, name: str | apsw.URIFilename | None, flags: list[int]
-    ) -> apsw.VFSFile:
-        flags[0] = (flags[0] & ~(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)) | (
-            apsw.SQLITE_OPEN_READONLY
-        )
-        return super().xOpen(name, flags)
-
-
-async def test_a_read_only_file(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    async with open_sqlite(path):
-        pass
-    vfs = ReadOnlyVFS()
-    with pytest.raises(StoreError) as caught:
-        async with open_sqlite(path, SqliteOptions(vfs="read_only")):
-            raise AssertionError("it was opened")
-    assert "is read-only" in caught.value.message
-    vfs.unregister()
-
-
 async def test_a_database_is_opened_once(tmp_path: Path) -> None:
     database = SqliteDatabase(tmp_path / "x.db")
     async with database:
         assert database.waiters.tasks_waiting == 0
+
+
+async def test_a_copy_is_what_the_file_was_at_one_moment(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "x.db") as stores:
+        await stores.registry.register_process(registration("before"))
+        await stores.backup(tmp_path / "copy.db")
+        await stores.registry.register_process(registration("after"))
+        with pytest.raises(StoreError, match=r"there is a file .*copy\.db' already"):
+            await stores.backup(tmp_path / "copy.db")
+        with pytest.raises(StoreError, match=r"nowhere.*could not be opened"):
+            await stores.backup(tmp_path / "nowhere" / "copy.db")
+    async with open_sqlite(tmp_path / "copy.db") as stores:
+        (record,) = await stores.registry.list_non_terminal()
+        assert record.id == "before"
