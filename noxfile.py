@@ -12,12 +12,14 @@ nox.needs_version = ">=2025.2.9"
 # uv makes the environments faster where it is there; nothing needs it.
 nox.options.default_venv_backend = "uv|virtualenv"
 # The quick ones first. All of them run, also after a failure.
-nox.options.sessions = ["lint", "types", "docs", "tests"]
+nox.options.sessions = ["lint", "types", "docs", "browser", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = sorted(PYPROJECT["project"]["optional-dependencies"])
+# The server that the engine is tested against.
+RESTATE_SERVER = "1.7.12"
 CODE = ["lash_trio", "tests", "benchmarks", "examples", "docs", "noxfile.py"]
 
 
@@ -88,6 +90,43 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """What a real browser shows of the pages that the command writes; needs chromium."""
+    install_wheel(session, *dependency_groups("test"))
+    session.run("pytest", "--installed-package", "tests/browser", *session.posargs)
+
+
+@nox.session
+def restate(session: nox.Session) -> None:
+    """The Restate engine against a real server; needs npm, and `unshare` of Linux."""
+    for program in ("npm", "unshare"):
+        if shutil.which(program) is None:
+            session.error(
+                f"the tests against a Restate server need {program!r}: npm comes with Node.js, "
+                "unshare with util-linux"
+            )
+    install_wheel(session, *dependency_groups("test"))
+    directory = Path(session.create_tmp()).resolve() / "server"
+    directory.mkdir(exist_ok=True)
+    package = f"@restatedev/restate-server@{RESTATE_SERVER}"
+    # No scripts: one of its dependencies would tell of the installation to others.
+    install = ["install", "--no-save", "--ignore-scripts", "--prefix", str(directory), package]
+    session.run("npm", *install, external=True, silent=True)
+    (program,) = directory.glob("node_modules/@restatedev/restate-server-*/bin/restate-server")
+    # A network with nothing but a loopback: the server would look for new releases.
+    isolated = ["unshare", "--map-root-user", "--net"]
+    session.run(
+        *isolated,
+        str(Path(session.bin) / "pytest"),
+        "--installed-package",
+        "tests/engines/restate_server",
+        *session.posargs,
+        env={"RESTATE_SERVER": str(program)},
+        external=True,
+    )
+
+
+@nox.session
 def lowest(session: nox.Session) -> None:
     """The test suite with the oldest versions that pyproject.toml allows."""
     project = PYPROJECT["project"]
@@ -121,6 +160,13 @@ def bench(session: nox.Session) -> None:
     """The benchmarks; arguments go to `python -m benchmarks`."""
     install_wheel(session, *dependency_groups("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """The same work on other libraries; arguments go to `python -m benchmarks.peers`."""
+    install_wheel(session, *dependency_groups("peers"))
+    session.run("python", "-m", "benchmarks.peers", *session.posargs)
 
 
 @nox.session

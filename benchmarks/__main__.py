@@ -6,12 +6,12 @@ import argparse
 import gc
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
 
-from . import __doc__ as purpose, _curves, _report, _rows
+from . import __doc__ as purpose, _curves, _report, _rows, _scale
 from ._svg import draw
 
 
@@ -22,6 +22,8 @@ class Options:
     rows: tuple[_rows.Row, ...]
     json: Path | None
     svg: Path | None
+    scale: int
+    parked: int
     quick: bool
 
 
@@ -44,6 +46,21 @@ def parse(arguments: Sequence[str]) -> Options:
         "--svg", type=Path, metavar="DIR", help="measure the scaling curves too, and draw them"
     )
     parser.add_argument(
+        "--scale",
+        type=int,
+        default=0,
+        metavar="COUNT",
+        help="also measure a SQLite file with so many events in one process, and one with so many"
+        " processes; 1000000 takes some minutes",
+    )
+    parser.add_argument(
+        "--parked",
+        type=int,
+        default=0,
+        metavar="COUNT",
+        help="also measure how long so many parked processes take to come back, and their memory",
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="measure very little: only to see that it works"
     )
     given = parser.parse_args(arguments)
@@ -51,6 +68,8 @@ def parse(arguments: Sequence[str]) -> Options:
         rows=tuple(row for row in _rows.ROWS if row.name in given.rows),
         json=given.json,
         svg=given.svg,
+        scale=given.scale,
+        parked=given.parked,
         quick=given.quick,
     )
 
@@ -66,10 +85,26 @@ def main(arguments: Sequence[str]) -> None:
         progress(row.name)
         rows.append(_rows.measure(row, options.quick))
     print(_report.conditions(), _report.table(rows), sep="\n\n")
+    findings = list(large(options))
+    if findings:
+        print("", _report.findings_table(findings), sep="\n")
     curves = [] if options.svg is None else draw_curves(options.svg, options.quick)
     if options.json is not None:
-        document = _report.document(rows, curves, options.quick)
+        document = _report.document(rows, curves, findings, options.quick)
         options.json.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+
+
+def large(options: Options) -> Iterator[_scale.Finding]:
+    """Measure what is large, as far as it is asked for."""
+    samples = 5 if options.quick else 200
+    if options.scale > 0:
+        progress(f"{options.scale:,} events")
+        yield from _scale.measure_events(options.scale, samples)
+        progress(f"{options.scale:,} processes")
+        yield from _scale.measure_processes(options.scale, samples)
+    if options.parked > 0:
+        progress(f"{options.parked:,} parked processes")
+        yield from _scale.measure_parked(options.parked)
 
 
 def draw_curves(directory: Path, quick: bool) -> list[_curves.Measured]:

@@ -6,9 +6,14 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
+import attrs
+
 from ._curves import Measured as MeasuredCurve
 from ._measure import Comparison, Figures
 from ._rows import Measured
+from ._scale import Finding
+
+FINDINGS_HEAD = ("what", "of", "in a new file", "with that many", "ratio")
 
 Json = dict[str, object]
 
@@ -36,11 +41,33 @@ def conditions() -> str:
 
 def table(rows: Sequence[Measured]) -> str:
     """One line a row; the columns after the first two aligned to the right."""
-    lines = [HEAD, *(cells(row) for row in rows)]
+    return aligned([HEAD, *(cells(row) for row in rows)], left=2)
+
+
+def findings_table(findings: Sequence[Finding]) -> str:
+    """One line a finding: in a little file, in one with very much, and the ratio."""
+    lines = [FINDINGS_HEAD, *(finding_cells(finding) for finding in findings)]
+    return aligned(lines, left=1)
+
+
+def finding_cells(finding: Finding) -> tuple[str, ...]:
+    """One row of the table of what is large."""
+    little = finding.little
+    return (
+        finding.what,
+        f"{finding.count:,}",
+        "" if little is None else amount(little, finding.unit),
+        amount(finding.much, finding.unit),
+        "" if little is None else f"{finding.much / little:.2f}",
+    )
+
+
+def aligned(lines: Sequence[Sequence[str]], left: int) -> str:
+    """Columns of one width; those after the first ``left`` aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = [
         [
-            cell.ljust(width) if index < 2 else cell.rjust(width)
+            cell.ljust(width) if index < left else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         for line in lines
@@ -72,10 +99,17 @@ def amount(value: float, unit: str) -> str:
         return f"{value:,.0f} B"
     if value < 1e-3:
         return f"{value * 1e6:.2f} us"
+    if value >= 1:
+        return f"{value:.2f} s"
     return f"{value * 1e3:.2f} ms"
 
 
-def document(rows: Sequence[Measured], curves: Sequence[MeasuredCurve], quick: bool) -> Json:
+def document(
+    rows: Sequence[Measured],
+    curves: Sequence[MeasuredCurve],
+    findings: Sequence[Finding],
+    quick: bool,
+) -> Json:
     """Everything that was measured, in seconds and bytes."""
     return {
         "schema": 1,
@@ -94,6 +128,7 @@ def document(rows: Sequence[Measured], curves: Sequence[MeasuredCurve], quick: b
             }
             for measured in rows
         ],
+        "scale": [attrs.asdict(finding) for finding in findings],
         "curves": [
             {
                 "name": measured.curve.name,

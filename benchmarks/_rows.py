@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 import trio
 
-from . import _effect, _handoff, _memory
+from . import _durable, _effect, _handoff, _memory
 from ._import import importing
 from ._measure import Comparison, Groups, Plan, Side, compare
 
@@ -138,6 +138,26 @@ ROWS: tuple[Row, ...] = (
         ours=in_trio(_memory.on_waits),
         plan=Plan(rounds=3, size=10_000),
         quick=Plan(rounds=1, size=100),
+    ),
+    Row(
+        name="durable_step",
+        what="durable step, SQLite, synchronous=FULL",
+        against="one committed insert, same driver",
+        limit=1.3,
+        baseline=in_trio(_durable.committed_insert),
+        ours=in_trio(_durable.durable_steps),
+        plan=Plan(rounds=40, samples=100, warm_up=20),
+        quick=_QUICK,
+    ),
+    Row(
+        name="durable_steps_at_once",
+        what="time a step, {size} scopes at once",
+        against="mean time a step, one scope",
+        limit=0.1,
+        baseline=in_trio(_durable.mean_step),
+        ours=in_trio(_durable.concurrent_steps),
+        plan=Plan(rounds=15, samples=40, warm_up=10, size=100),
+        quick=attrs.evolve(_QUICK, size=5),
     ),
     Row(
         name="import",

@@ -21,6 +21,7 @@ HEAVY = (
     "apsw",
     "click",
     "hypothesis",
+    "opentelemetry",
     "psycopg",
     "pytest",
     "rich",

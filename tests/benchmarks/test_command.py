@@ -21,6 +21,8 @@ ROWS = [
     "append_late_event",
     "execute_effect",
     "memory_per_waiter",
+    "durable_step",
+    "durable_steps_at_once",
     "import",
 ]
 CURVES = ["parked_waiters", "event_number", "serving_all"]
@@ -94,7 +96,7 @@ def test_the_figures_belong_together(document: dict[str, Any]) -> None:
 
 def test_the_verdict_follows_from_ratio_and_limit(document: dict[str, Any]) -> None:
     limits = {row["name"]: row["limit"] for row in document["rows"]}
-    assert limits == dict(zip(ROWS, [1.5, 1.2, 1.2, 2.0, 1.5, 1.5], strict=True))
+    assert limits == dict(zip(ROWS, [1.5, 1.2, 1.2, 2.0, 1.5, 1.3, 0.1, 1.5], strict=True))
     for row in document["rows"]:
         assert row["within"] is (row["ratio"] <= row["limit"])
 
@@ -135,6 +137,23 @@ def test_rows_are_selected_by_name(tmp_path: Path) -> None:
     document = json.loads(figures.read_text("utf-8"))
     assert [row["name"] for row in document["rows"]] == ["execute_effect"]
     assert document["curves"] == []
+    assert document["scale"] == []
+
+
+def test_what_is_large_is_measured_where_it_is_asked_for(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    sizes = ("--scale", "300", "--parked", "20")
+    done = run("--quick", "--rows", "execute_effect", *sizes, "--json", figures)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text("utf-8"))["scale"]
+    assert len(found) == 14
+    for finding in found:
+        assert finding["what"] in done.stdout
+        assert finding["count"] == (20 if "parked" in finding["what"] else 300)
+        assert finding["much"] > 0 or finding["unit"] == "bytes"
+    compared = [finding for finding in found if finding["little"] is not None]
+    assert len(compared) == 10
+    assert all(finding["little"] > 0 for finding in compared)
 
 
 def test_an_unknown_row_is_refused_with_the_known_ones() -> None:
