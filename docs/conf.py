@@ -61,7 +61,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(apsw|trio|trio_util|attrs?|cattrs|click|hypothesis|jsonschema|opentelemetry|rich)(\..*)?",
+        r"(apsw|trio|trio_util|attrs?|cattrs|click|h2|httpx2|hypothesis|jsonschema|opentelemetry|pydantic|rich)(\..*)?",
     ),
     # Written without its module where hypothesis is imported for types alone.
     (r"py:.*", r"SearchStrategy"),
@@ -204,6 +204,17 @@ class ConformanceRules(Directive):
         return [rules]
 
 
+def hide_private_bases(
+    app: Sphinx, name: str, obj: object, options: object, bases: list[type]
+) -> None:
+    """Shows, instead of a base class that is private, the bases of that one."""
+    for base in list(bases):
+        written = f"{base.__module__}.{base.__qualname__}"
+        if PUBLIC_NAMES.get(written, [written]) == []:
+            where = bases.index(base)
+            bases[where : where + 1] = [each for each in base.__bases__ if each is not object]
+
+
 def hide_constructor(app: Sphinx, what: str, name: str, *_: object) -> tuple[str, None] | None:
     """Leaves the parameters away of a class that is not for users to make."""
     is_ours = what == "class" and name.rpartition(".")[2] in MADE_BY_THE_LIBRARY
@@ -253,3 +264,4 @@ def setup(app: Sphinx) -> None:
     app.connect("missing-reference", resolve_public_name)
     app.connect("autodoc-process-docstring", fix_docstring, priority=400)
     app.connect("autodoc-process-signature", hide_constructor)
+    app.connect("autodoc-process-bases", hide_private_bases)

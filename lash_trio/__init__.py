@@ -247,6 +247,7 @@ if TYPE_CHECKING:
         WaitState as WaitState,
         WaitTimedOut as WaitTimedOut,
         WireError as WireError,
+        artifact_reference as artifact_reference,
         canonical_json as canonical_json,
         dumps as dumps,
         from_json as from_json,
@@ -261,6 +262,7 @@ if TYPE_CHECKING:
         to_json as to_json,
     )
     from .stores.memory import (
+        MemoryArtifactStore as MemoryArtifactStore,
         MemoryAttachmentStore as MemoryAttachmentStore,
         MemoryEffectJournal as MemoryEffectJournal,
         MemoryProcessRegistry as MemoryProcessRegistry,
@@ -271,7 +273,6 @@ if TYPE_CHECKING:
         ContextParts as ContextParts,
         HostedProcess as HostedProcess,
         HostedProcesses as HostedProcesses,
-        HostedStart as HostedStart,
         ProcessCancelledError as ProcessCancelledError,
         ProcessContext as ProcessContext,
         ProcessDefinition as ProcessDefinition,

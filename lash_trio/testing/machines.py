@@ -29,6 +29,7 @@ from ._machine._agree import check_registries_agree as check_registries_agree
 from ._machine._check_effects import check_effect_program as check_effect_program
 from ._machine._check_registry import check_registry_program as check_registry_program
 from ._machine._effect_program import (
+    Action as Action,
     AwaitResult as AwaitResult,
     Block as Block,
     CancelEffect as CancelEffect,

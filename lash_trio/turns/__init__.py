@@ -6,7 +6,11 @@ The tool loop checks arguments with pydantic: ``pip install 'lash-trio[turns]'``
 from __future__ import annotations
 
 from ._conversation import Conversation as Conversation
-from ._driver import CodeRunner as CodeRunner, ToolLoopDriver as ToolLoopDriver
+from ._driver import (
+    CodeRunner as CodeRunner,
+    ToolLoopDriver as ToolLoopDriver,
+    TurnDeadline as TurnDeadline,
+)
 from ._loop import CODE_TOOL as CODE_TOOL, ToolLoop as ToolLoop
 from ._progress import (
     RetryPolicy as RetryPolicy,
