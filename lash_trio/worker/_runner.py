@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
@@ -43,6 +43,7 @@ _CLAIM_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _LOOKING_SHARE = 10
+_CLAIMS_AT_ONCE = 32
 
 
 @attrs.frozen(kw_only=True)
@@ -267,22 +268,46 @@ class ProcessWorkRunner:
     async def _drive(self, runs: trio.Nursery, records: Iterable[ProcessRecord]) -> None:
         free = await self._less_dormant([record for record in records if self._can_run(record)])
         # The slot comes first: a row is claimed only when it can run.
-        activity = Activity(self._slots)
+        chosen: list[tuple[ProcessRecord, Activity]] = []
         try:
             for record in free:
+                if chosen and (len(chosen) == _CLAIMS_AT_ONCE or not self._slots.has_free):
+                    ready, chosen = chosen, []
+                    await self._start(runs, ready)
                 # Claiming is shielded, so that this is where a drain ends it.
                 await trio.lowlevel.checkpoint()
-                if activity.is_parked:
-                    await activity.task_resumed()
-                run = await self._claim(record, activity)
-                if run is not None:
-                    self._runs[record.id] = run
-                    activity.on_change(partial(self._note_activity, run))
-                    run.waits.on_shown(self._check_surplus)
-                    runs.start_soon(self._run, run, name=f"process {record.id}")
-                    activity = Activity(self._slots)
+                activity = Activity(self._slots)
+                chosen.append((record, activity))
+                await activity.task_resumed()
+            ready, chosen = chosen, []
+            await self._start(runs, ready)
         finally:
-            activity.end()
+            for _, activity in chosen:
+                activity.end()
+
+    async def _start(
+        self, runs: trio.Nursery, chosen: Sequence[tuple[ProcessRecord, Activity]]
+    ) -> None:
+        """Claim rows at once, so that a store can share its commits; run them in their order."""
+        claimed: list[ProcessRun | None] = [None] * len(chosen)
+
+        async def claim(number: int, record: ProcessRecord, activity: Activity) -> None:
+            claimed[number] = await self._claim(record, activity)
+
+        try:
+            async with trio.open_nursery() as claims:
+                for number, (record, activity) in enumerate(chosen):
+                    claims.start_soon(claim, number, record, activity)
+        finally:
+            # Also where a drain came meanwhile: what is claimed here has to be run here.
+            for (record, activity), run in zip(chosen, claimed, strict=True):
+                if run is None:
+                    activity.end()
+                    continue
+                self._runs[record.id] = run
+                activity.on_change(partial(self._note_activity, run))
+                run.waits.on_shown(self._check_surplus)
+                runs.start_soon(self._run, run, name=f"process {record.id}")
 
     def _can_run(self, record: ProcessRecord) -> bool:
         if record.id in self._runs:

@@ -36,6 +36,11 @@ class RunningSlots:
         return self._taken
 
     @property
+    def has_free(self) -> bool:
+        """Whether one can be had without waiting."""
+        return self._taken < self._limit
+
+    @property
     def queued(self) -> int:
         """How many processes wait for one."""
         return len(self._queue)
