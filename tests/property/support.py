@@ -22,10 +22,17 @@ def is_thorough() -> bool:
     return settings.get_current_profile_name() == "property"
 
 
-def programs_of(ordinary: int, *, shrink: bool = True) -> settings:
-    """As many programs as the property session runs, or a few in the ordinary suite."""
+def programs_of(ordinary: int, *, thorough: int | None = None, shrink: bool = True) -> settings:
+    """As many programs as the property session runs, or a few in the ordinary suite.
+
+    Args:
+        ordinary: how many the ordinary suite runs.
+        thorough: how many the property session runs, where its own number takes too long.
+        shrink: whether what fails is made smaller.
+    """
+    many = settings().max_examples if thorough is None else thorough
     return settings(
-        max_examples=settings().max_examples if is_thorough() else ordinary,
+        max_examples=many if is_thorough() else ordinary,
         phases=[phase for phase in settings().phases if shrink or phase is not Phase.shrink],
     )
 

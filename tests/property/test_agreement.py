@@ -49,13 +49,13 @@ def test_two_registries_in_memory_agree(program: RegistryProgram) -> None:
 
 
 # What is slow is not shrunk: `simplest` is quicker where that is needed.
-@programs_of(12, shrink=False)
+@programs_of(12, thorough=1_000, shrink=False)
 @given(program=registry_programs(max_parts=4))
 def test_sqlite_agrees_with_memory(program: RegistryProgram, files: SqliteFiles) -> None:
     check_registries_agree(in_memory(), files.under_test(), program)
 
 
-@programs_of(8, shrink=False)
+@programs_of(8, thorough=1_000, shrink=False)
 @given(program=registry_programs(max_parts=3, reopen=True))
 def test_sqlite_does_what_the_model_says_and_survives(
     program: RegistryProgram, files: SqliteFiles
