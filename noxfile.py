@@ -172,7 +172,8 @@ def peers(session: nox.Session) -> None:
 @nox.session
 def mutants(session: nox.Session) -> None:
     """Plants faults one at a time; each must turn a test red."""
-    install_wheel(session, *dependency_groups("test"))
+    # The checkout itself: `python -m` would find it before a wheel.
+    session.install("--editable", f".[{','.join(EXTRAS)}]", *dependency_groups("test"))
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
