@@ -80,6 +80,8 @@ MADE_BY_THE_LIBRARY = {
     "LocalExecutor",
     "ProcessNursery",
     "ProcessNurseryManager",
+    "RestateEffectController",
+    "RunningProcess",
     "StartedEffect",
 }
 

@@ -1,0 +1,1 @@
+"""Durable hosts beyond one machine."""

@@ -1,0 +1,226 @@
+"""The endpoint: what Restate calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import trio
+
+from ._attempt import Attempt
+from ._controller import RestateEffectHost
+from ._discovery import CANCEL, PROCESS_SERVICE, RUN, SIGNAL, manifest
+from ._ending import Ending
+from ._frames import JournalReader
+from ._http2 import Http2Connection, Http2Stream
+from ._options import RestateOptions
+from ._process import ProcessHandlers, ProcessProgram
+from ._vm import IdentityRefused, IdentityVerifier, Vm, VmFault
+
+_logger = logging.getLogger("lash_trio.engines.restate")
+
+_OK = 200
+_UNAUTHORIZED = 401
+_NOT_FOUND = 404
+_UNSUPPORTED = 415
+
+ListenerT = TypeVar("ListenerT", bound="trio.abc.Listener[trio.abc.Stream]")
+
+
+class RestateEndpoint:
+    """Serves processes to a Restate server.
+
+    Restate calls it over HTTP/2, without encryption: put a proxy before it where the
+    network is not yours.  It serves until :meth:`drain`, or until cancelled.
+
+    Args:
+        processes: what there is to run.
+        options: how.
+        host: opens the effect scopes of the processes.
+
+    Raises:
+        ValueError: an identity key is none.
+
+    Attributes:
+        port: where it listens, once :meth:`serve_tcp` does.
+    """
+
+    def __init__(
+        self,
+        processes: ProcessProgram,
+        options: RestateOptions | None = None,
+        *,
+        host: RestateEffectHost | None = None,
+    ) -> None:
+        self._options = RestateOptions() if options is None else options
+        self._verifier = IdentityVerifier(self._options.identity_keys)
+        handlers = ProcessHandlers(processes, RestateEffectHost() if host is None else host)
+        self._handlers: Mapping[str, Callable[[Attempt], Awaitable[Ending]]] = {
+            RUN: handlers.run,
+            SIGNAL: handlers.signal,
+            CANCEL: handlers.cancel,
+        }
+        self._connections: set[Http2Connection] = set()
+        self._attempts: set[Attempt] = set()
+        self._listening = trio.CancelScope()
+        self._stopped = trio.Event()
+        self.port: int | None = None
+
+    @property
+    def attempts(self) -> int:
+        """How many invocations are served just now; those that wait at Restate are not."""
+        return len(self._attempts)
+
+    async def serve(
+        self,
+        listeners: Sequence[ListenerT],
+        *,
+        task_status: trio.TaskStatus[Sequence[ListenerT]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until :meth:`drain`, or until cancelled; then all attempts are cut off.
+
+        Args:
+            listeners: closed at the end.
+            task_status: gets the listeners.
+
+        Always a checkpoint.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                with self._listening:
+                    await trio.serve_listeners(
+                        self._serve_connection,
+                        list(listeners),
+                        handler_nursery=nursery,
+                        task_status=task_status,
+                    )
+                with trio.move_on_after(self._options.drain_grace_seconds):
+                    async with trio.open_nursery() as draining:
+                        for connection in tuple(self._connections):
+                            draining.start_soon(connection.drain)
+                        for attempt in tuple(self._attempts):
+                            attempt.retire()
+                nursery.cancel_scope.cancel("the endpoint has drained")
+        finally:
+            self._stopped.set()
+
+    async def serve_tcp(
+        self,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve on a TCP port; see :meth:`serve`.
+
+        Args:
+            port: any free one where 0.
+            host: the address to listen on.
+            task_status: gets the port.
+
+        Raises:
+            OSError: it cannot listen there.
+        """
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.serve, listeners)
+            port = int(listeners[0].socket.getsockname()[1])
+            self.port = port
+            task_status.started(port)
+
+    async def drain(self) -> None:
+        """Take no more calls, let running steps finish, hand the rest back to Restate.
+
+        Returns when :meth:`serve` has ended.  Always a checkpoint.
+        """
+        self._listening.cancel("the endpoint drains")
+        await self._stopped.wait()
+
+    async def _serve_connection(self, stream: trio.abc.Stream) -> None:
+        connection = Http2Connection(stream, self._serve_request)
+        self._connections.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            self._connections.discard(connection)
+
+    async def _serve_request(self, stream: Http2Stream) -> None:
+        path = stream.path.partition("?")[0]
+        if path == "/health":
+            await _answer(stream, _OK, "application/json", b'{"status":"ok"}')
+            return
+        try:
+            self._verifier.verify(stream.headers, path)
+        except IdentityRefused as error:
+            _logger.warning("a request for %s was refused: %s", path, error)
+            await _answer(stream, _UNAUTHORIZED)
+            return
+        parts = path.rsplit("/", 3)
+        if path.endswith("/discover"):
+            await self._discover(stream)
+        elif parts[1:3] == ["invoke", PROCESS_SERVICE] and parts[3] in self._handlers:
+            await self._invoke(stream, self._handlers[parts[3]])
+        else:
+            await _answer(stream, _NOT_FOUND)
+
+    async def _discover(self, stream: Http2Stream) -> None:
+        accept = dict(stream.headers).get("accept", "")
+        found = manifest(accept, self._options)
+        if found is None:
+            text = f"this endpoint knows versions 3 and 4 of the manifest, got {accept!r}"
+            await _answer(stream, _UNSUPPORTED, "text/plain", text.encode())
+        else:
+            await _answer(stream, _OK, *found)
+
+    async def _invoke(
+        self, stream: Http2Stream, handler: Callable[[Attempt], Awaitable[Ending]]
+    ) -> None:
+        try:
+            vm = Vm(stream.headers)
+        except VmFault as error:
+            await _answer(stream, _UNSUPPORTED, "text/plain", str(error).encode())
+            return
+        status, headers = vm.response_head()
+        stream.begin(status, headers)
+        if status != _OK:
+            stream.end()
+            return
+        attempt = await _open_attempt(vm, stream, self._options.park_after_seconds)
+        if attempt is None:
+            await stream.send(bytearray(vm.take_output()))
+            stream.end()
+            return
+        self._attempts.add(attempt)
+        try:
+            await attempt.serve(handler)
+        finally:
+            self._attempts.discard(attempt)
+
+
+async def _open_attempt(vm: Vm, stream: Http2Stream, park_after_seconds: float) -> Attempt | None:
+    """Read the journal; None where it is none, of which the state machine has told."""
+    journal = JournalReader()
+    try:
+        while not vm.is_ready:
+            data = await stream.receive()
+            if data is None:
+                vm.feed_end()
+                return None
+            vm.feed(data)
+            journal.feed(data)
+        return Attempt(vm, stream, journal, park_after_seconds)
+    except (VmFault, ValueError) as error:
+        _logger.warning("a call could not be read: %s", error)
+        return None
+
+
+async def _answer(
+    stream: Http2Stream, status: int, content_type: str = "text/plain", body: bytes = b""
+) -> None:
+    """Answer a plain request, after it has been read."""
+    while await stream.receive() is not None:
+        pass
+    stream.begin(status, [("content-type", content_type), ("content-length", str(len(body)))])
+    await stream.send(bytearray(body))
+    stream.end()

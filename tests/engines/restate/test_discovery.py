@@ -1,0 +1,74 @@
+"""What an endpoint says of itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lash_trio import ProcessDefinitions
+from lash_trio.engines.restate import RestateOptions
+from lash_trio.engines.restate._discovery import manifest
+from tests.engines.restate.test_attempt import HEADERS, serving
+
+MEDIA_TYPE = "application/vnd.restate.endpointmanifest.v{}+json"
+
+
+def test_the_manifest_has_the_timeouts_and_the_retries() -> None:
+    options = RestateOptions(
+        inactivity_timeout_ms=1, abort_timeout_ms=2, retention_ms=3, first_retry_ms=4
+    )
+    found = manifest(", ".join(MEDIA_TYPE.format(v) for v in (2, 3, 4)), options)
+    assert found is not None
+    assert found[0] == MEDIA_TYPE.format(4)
+    (service,) = json.loads(found[1])["services"]
+    assert (service["name"], service["ty"]) == ("LashProcess", "WORKFLOW")
+    assert [(h["name"], h["ty"]) for h in service["handlers"]] == [
+        ("run", "WORKFLOW"),
+        ("signal", "SHARED"),
+        ("cancel", "SHARED"),
+    ]
+    assert (service["inactivityTimeout"], service["abortTimeout"]) == (1, 2)
+    assert service["handlers"][0]["workflowCompletionRetention"] == 3
+    assert service["retryPolicyInitialInterval"] == 4
+
+
+def test_an_older_restate_gets_what_it_understands() -> None:
+    found = manifest(MEDIA_TYPE.format(3), RestateOptions())
+    assert found is not None
+    assert found[0] == MEDIA_TYPE.format(3)
+    assert b"retryPolicy" not in found[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/health", [], 200),
+        ("/discover", [("accept", MEDIA_TYPE.format(4))], 200),
+        ("/behind/a/proxy/discover", [("accept", MEDIA_TYPE.format(3))], 200),
+        ("/discover", [("accept", MEDIA_TYPE.format(99))], 415),
+        ("/invoke/LashProcess/run", [("content-type", "text/plain")], 415),
+        ("/invoke/LashProcess/another", HEADERS, 404),
+        ("/invoke/Another/run", HEADERS, 404),
+        ("/", [], 404),
+        ("nonsense", [], 404),
+    ],
+)
+async def test_paths(
+    autojump_clock: object, path: str, headers: list[tuple[str, str]], status: int
+) -> None:
+    async with serving(ProcessDefinitions()) as (client, _):
+        stream_id = await client.request(path, headers)
+        assert (await client.response(stream_id))[0] == status
+
+
+async def test_an_unsigned_request_is_refused_but_for_the_health(autojump_clock: object) -> None:
+    key = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
+    async with serving(ProcessDefinitions(), RestateOptions(identity_keys=(key,))) as (client, _):
+        for path, status in (
+            ("/health", 200),
+            ("/discover", 401),
+            ("/invoke/LashProcess/run", 401),
+        ):
+            stream_id = await client.request(path, HEADERS)
+            assert (await client.response(stream_id))[0] == status
