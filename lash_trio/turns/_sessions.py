@@ -95,8 +95,8 @@ class TurnQueue:
         self._registry = registry
         self._host = host
         self._host_profile_id = host_profile_id
-        self.session_id = session_id
-        self.process_id = f"session:{session_id}:turns"
+        self.session_id: str = session_id
+        self.process_id: str = f"session:{session_id}:turns"
 
     async def put(self, input: JsonValue, input_id: str | None = None) -> int:
         """Ask for a turn.

@@ -101,7 +101,7 @@ class Attempt:
         self._scope = trio.CancelScope()
         self.input: InvocationInput = vm.read_input()
         self.recorded_runs: dict[str, bytes] = {}
-        self.cancelled = trio.Event()
+        self.cancelled: trio.Event = trio.Event()
 
     @property
     def is_over(self) -> bool:
