@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from examples import assistant
+EXAMPLE = Path(__file__).parents[2] / "examples" / "assistant.py"
 
 
-@pytest.fixture(autouse=True)
-def _no_notes() -> None:
-    assistant.notes.clear()
+@pytest.fixture
+def assistant() -> ModuleType:
+    """The example, loaded anew: nothing is noted yet."""
+    spec = importlib.util.spec_from_file_location("assistant_example", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 async def test_it_uses_its_tools_and_remembers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    assistant: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     db = str(tmp_path / "notes.db")
     await assistant.main(db, ["note: buy bread", "what did I note?"])
@@ -33,7 +41,9 @@ async def test_it_uses_its_tools_and_remembers(
     assert list(assistant.notes.values()) == ["buy bread"], "no tool ran again"
 
 
-async def test_a_note_needs_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_note_needs_a_text(
+    assistant: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     await assistant.main(str(tmp_path / "notes.db"), ["note:"])
     assert "invalid_arguments: the arguments of 'add_note' do not fit" in capsys.readouterr().out
     assert assistant.notes == {}
