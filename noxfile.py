@@ -179,8 +179,11 @@ def mutants(session: nox.Session) -> None:
 
 def run_suite(session: nox.Session, *arguments: str) -> None:
     # Not `python -m pytest`: that would put the checkout on sys.path, and it is
-    # the installed wheel that is tested. The types session runs tests/typing.
-    session.run("pytest", "--installed-package", "--ignore=tests/typing", *arguments)
+    # the installed wheel that is tested. Other sessions run these two directories.
+    elsewhere = ["--ignore=tests/typing", "--ignore=tests/docs"]
+    # A process a core; the tests of one file stay together.
+    at_once = ["-n", "auto", "--dist", "loadfile"]
+    session.run("pytest", "--installed-package", *elsewhere, *at_once, *arguments)
 
 
 def existing(paths: Iterable[str]) -> list[str]:

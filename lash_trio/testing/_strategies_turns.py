@@ -58,6 +58,7 @@ from ..model import (
     ToolResultBlock,
     ToolSuccess,
     TurnCause,
+    TurnStreamEvent,
     UsageCounted,
 )
 from ._strategies_values import (
@@ -276,6 +277,7 @@ _STREAM_EVENTS: Table = {
 
 TABLE: Table = {
     **_STREAM_EVENTS,
+    TurnStreamEvent: st.one_of(*_STREAM_EVENTS.values()),
     **_CONTROLS,
     **_TOOL_OUTCOMES,
     **_BLOCKS,

@@ -15,7 +15,8 @@ import argparse
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
 import attrs
 
@@ -93,20 +94,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     open_registry = _registry_factory(options.registry)
-    # What is planted is logged a thousand times, and means nothing.
-    logging.getLogger("lash_trio").setLevel(logging.CRITICAL)
     seeds = range(options.seeds) if options.seed is None else [options.seed]
-    for seed in seeds:
-        result = simulate(seed, open_registry)
-        if options.trace:
-            print("\n".join(result.trace))
-        if result.violation is not None:
-            again = f" --registry {options.registry}" if options.registry else ""
-            print(f"seed {seed} broke the promise: {result.violation}")
-            print(f"python -m lash_trio.testing.simulate --seed {seed} --trace{again}")
-            return 1
+    again = f" --registry {options.registry}" if options.registry else ""
+    with _silence():
+        for seed in seeds:
+            result = simulate(seed, open_registry)
+            if options.trace:
+                print("\n".join(result.trace))
+            if result.violation is not None:
+                print(f"seed {seed} broke the promise: {result.violation}")
+                print(f"python -m lash_trio.testing.simulate --seed {seed} --trace{again}")
+                return 1
     print(f"{len(seeds)} seeds kept the promise")
     return 0
+
+
+@contextmanager
+def _silence() -> Generator[None]:
+    """Log nothing: what is planted would be logged a thousand times, and means nothing."""
+    logger = logging.getLogger("lash_trio")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _registry_factory(name: str | None) -> Callable[[], ProcessRegistry]:

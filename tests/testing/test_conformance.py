@@ -107,6 +107,9 @@ def test_no_check_is_left_out_of_the_tuples() -> None:
             r"^@\w*_check\nasync def (\w+)", path.read_text("utf-8"), flags=re.MULTILINE
         )
     ]
+    # A rule for stores of bytes is made a check of each kind of store where its tuple is.
+    byte_stores = Path(directory, "_byte_stores.py").read_text("utf-8")
+    decorated += re.findall(r"^    _\w+_(?:rule|check)\((\w+)\),$", byte_stores, flags=re.MULTILINE)
     assert sorted(decorated) == sorted(check.__name__ for check in ALL_CHECKS)
 
 

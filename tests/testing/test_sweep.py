@@ -16,6 +16,7 @@ from lash_trio import (
     EffectCommand,
     EffectEnvelope,
     EffectScope,
+    HostedProcesses,
     InlineEffectController,
     InlineEffectHost,
     Invocation,
@@ -25,6 +26,7 @@ from lash_trio import (
     LlmAttachment,
     LlmRequest,
     LocalExecutor,
+    MemoryArtifactStore,
     MemoryAttachmentStore,
     MemoryEffectJournal,
     MemoryProcessRegistry,
@@ -59,6 +61,7 @@ from lash_trio import (
     llm_request_spec,
     open_runtime,
     request_process_cancel,
+    resolve_attachments,
     to_json,
 )
 from lash_trio.model import terminal_event
@@ -147,6 +150,8 @@ def append(event_type: str = GO) -> ProcessEventAppendRequest:
 REGISTRY: dict[str, Callable[[World], Awaitable[object]]] = {
     "register_process": lambda w: w.registry.register_process(registration("p3")),
     "get_process": lambda w: w.registry.get_process("p1"),
+    "list_claimable": lambda w: w.registry.list_claimable("w9"),
+    "find_ready": lambda w: w.registry.find_ready({"p1": [wait_for_go().kind]}),
     "list_processes": lambda w: w.registry.list_processes(ProcessListFilter()),
     "list_non_terminal": lambda w: w.registry.list_non_terminal(),
     "set_external_ref": lambda w: w.registry.set_external_ref(
@@ -268,6 +273,11 @@ async def child(ctx: ProcessContext, n: int) -> JsonValue:
 
 async def double(n: int) -> JsonValue:
     return 2 * n
+
+
+@definitions.process("hosted")
+async def hosted(ctx: ProcessContext, n: int) -> JsonValue:
+    return await ctx.step("double", double, n)
 
 
 @definitions.process("all", signals=["go"])
@@ -403,11 +413,14 @@ async def use_the_rest(w: World) -> None:
     reference = await store.put(b"x", AttachmentCreateMeta(media_type="image/png"))
     await store.get(reference)
     attachment = LlmAttachment(media_type="image/png", data=b"y")
-    await llm_request_spec(
-        LlmRequest(model="m", messages=(), attachments=(attachment,)),
-        store,
-        InlineEffectController(),
-    )
+    request = LlmRequest(model="m", messages=(), attachments=(attachment,))
+    await llm_request_spec(request, store, InlineEffectController())
+    stored = LlmAttachment(media_type="image/png", reference=reference)
+    await resolve_attachments(attrs.evolve(request, attachments=(stored,)), store)
+    artifacts = MemoryArtifactStore()
+    await artifacts.get(await artifacts.put("environment", b"x"))
+    async with InlineEffectHost().scoped(EffectScope.process("h1")) as scope:
+        await HostedProcesses(definitions).open("h1", "hosted", {"n": 1}, scope, w.registry).run()
 
 
 @pytest.mark.parametrize("scenario", [use_scope, use_replay, use_the_rest])
@@ -490,8 +503,12 @@ SWEPT = {
     "InlineEffectHost.scoped_in",
     "ReplayingEffectHost.scoped_in",
     "LocalExecutor.execute",
+    "HostedProcess.run",
+    "MemoryArtifactStore.get",
+    "MemoryArtifactStore.put",
     "MemoryAttachmentStore.get",
     "MemoryAttachmentStore.put",
+    "resolve_attachments",
     "MemoryEffectJournal.open_scope",
     "llm_request_spec",
     "request_process_cancel",

@@ -127,7 +127,6 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         self._exits = ExitStack()
         self._position = 0
         self._seen: int | None = None
-        self._commits = self._commits_at_look = 0
         self._skipped_at = -math.inf
         self._watching = Watching.POLL
         self._is_open = False
@@ -278,7 +277,6 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
 
     async def _commit(self, batch: Sequence[Job]) -> None:
         await self._call(self._writer, lambda connection: transact(connection, batch))
-        self._commits += 1
         for job in batch:
             self._wake(job.appended)
             for event in job.appended:
@@ -296,17 +294,16 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
     async def _watch(self, changes: FileChanges | None) -> None:
         await look_when_changed(changes, self._options.poll_seconds, self._look_for_news)
 
-    async def _look_for_news(self) -> bool:
-        """Wake who waits here for what other programs append; says whether they have written."""
+    async def _look_for_news(self) -> None:
+        """Wake who waits here for what other programs append."""
         try:
             if self.waiters.is_idle:
                 await self._skip_news()
-                return False
-            return await self._tell_news()
+            else:
+                await self._tell_news()
         except StoreError as error:
             # It may be better the next time, and whoever reads or writes is told himself.
             _logger.warning("what others have written could not be looked at: %s", error)
-            return False
 
     async def _skip_news(self) -> None:
         """Keep up while nobody waits, so that there is little to read when somebody does."""
@@ -317,8 +314,8 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         self._position = max(self._position, position)
         self._skipped_at = trio.current_time()
 
-    async def _tell_news(self) -> bool:
-        commits, seen = self._commits, self._seen
+    async def _tell_news(self) -> None:
+        seen = self._seen
         is_last = False
         while not is_last:
             look = await self._call(
@@ -329,9 +326,6 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
             self._position = max(self._position, look.position)
             self._seen = look.version
             is_last = len(look.news) < _MOST_NEWS
-        only_others = self._commits == self._commits_at_look
-        self._commits_at_look = commits
-        return self._seen != seen and only_others
 
     def _store_error(self, error: apsw.Error) -> StoreError:
         return store_error(self.path, error, self._options.busy_timeout_seconds)

@@ -2,14 +2,15 @@
 
 Every commit writes to the file's ``-wal``, and the system can tell who watches that.
 It tells of the writing and not of the end of the commit, which is a sync to the disk
-later; so after it has told, one looks several times, with growing pauses.  Where the
+later; so after it has told, one looks several times, with growing pauses, until it
+tells again.  Where the
 system tells nothing, one looks at fixed times.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib import import_module
@@ -19,7 +20,7 @@ from typing import NoReturn, Protocol, cast
 import trio
 
 # Together about as long as a slow disk takes to sync.
-_PAUSES_SECONDS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+_PAUSES_SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 # What is written here notifies too: no more than so often.
 _REST_SECONDS = 0.003
 _SAFETY_FACTOR = 10
@@ -76,26 +77,29 @@ def _open(path: str) -> FileChanges | None:
 
 
 async def look_when_changed(
-    changes: FileChanges | None, poll_seconds: float, look: Callable[[], Awaitable[bool]]
+    changes: FileChanges | None, poll_seconds: float, look: Callable[[], Awaitable[None]]
 ) -> NoReturn:
     """Look whenever it is time to.
 
     Args:
         changes: tell of changes; None where nothing does.
         poll_seconds: how often to look where nothing does.
-        look: says whether it has found what it was told of, so that it need not look again.
+        look: looks.
     """
+    # Also after a look that has found something: it may have been told of two commits at
+    # once, and have seen the first one alone.
+    pauses: Iterator[float] = iter(())
     while True:
         if changes is None:
             await trio.sleep(poll_seconds)
             await look()
             continue
-        with trio.move_on_after(poll_seconds * _SAFETY_FACTOR) as waiting:
+        with trio.move_on_after(next(pauses, poll_seconds * _SAFETY_FACTOR)) as waiting:
             await trio.lowlevel.wait_readable(changes.fileno())
-        # What comes from now on is for the next round.
-        changes.read(0)
-        for pause in (0,) if waiting.cancelled_caught else _PAUSES_SECONDS:
-            await trio.sleep(pause)
-            if await look():
-                break
-        await trio.sleep(_REST_SECONDS)
+        if not waiting.cancelled_caught:
+            # What comes from now on tells anew.
+            changes.read(0)
+            pauses = iter(_PAUSES_SECONDS)
+        await look()
+        if not waiting.cancelled_caught:
+            await trio.sleep(_REST_SECONDS)
