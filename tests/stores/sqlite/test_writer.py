@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from lash_trio import StoreError
 from lash_trio.stores.sqlite import SqliteDatabase, SqliteOptions, Synchronous
@@ -94,13 +96,27 @@ async def test_an_error_of_sqlite_s_fails_all_who_share_the_transaction(tmp_path
         connection.execute("INSERT INTO nowhere VALUES (1)")
         return 0
 
+    all_wait = threading.Event()
+
+    def lead(connection: SqlConnection, _: list[Appended]) -> int:
+        # Whoever leads goes alone; the others share the next transaction.
+        assert all_wait.wait(10)
+        return 0
+
     async with database(tmp_path) as opened:
-        results = await at_once(opened, put(1), put(2), wrong, put(3))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(opened.write, lead)
+            await wait_all_tasks_blocked()
+
+            async def let_go() -> None:
+                await wait_all_tasks_blocked()
+                all_wait.set()
+
+            nursery.start_soon(let_go)
+            results = await at_once(opened, put(1), put(2), wrong, put(3))
         failed = [result for result in results if isinstance(result, StoreError)]
-        # Whoever led went alone; the others shared the next transaction.
-        assert len(failed) >= 3
-        assert len({id(error) for error in failed}) == len(failed)
-        assert await there(opened) == {result for result in results if isinstance(result, int)}
+        assert len(failed) == len({id(error) for error in failed}) == 4
+        assert await there(opened) == set()
         assert await opened.write(put(9)) == 9
 
 
