@@ -26,12 +26,15 @@ from ..model import (
     SessionDeleted,
     SessionOriginator,
     SessionScope,
+    StoreError,
 )
 
 TURN_INPUT = "turn.input"
 """The event type of a turn that is asked for."""
 TURN_ENDED = "turn.ended"
 """The event type of a turn that has run."""
+
+_WRITE_SECONDS = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -176,13 +179,18 @@ class TurnQueue:
             event_type=TURN_ENDED, payload=result, replay=Replay(key=f"ended:{turn.ordinal}")
         )
         # The turn has run: a cancellation that comes now must not make it run again.
-        with trio.CancelScope(shield=True):
+        with trio.move_on_after(_WRITE_SECONDS, shield=True):
             try:
                 await self._registry.append_event(self.process_id, request)
             except PluginError as error:
                 # Another drain has written its end first, and that one stays.
                 if error.reason != PluginReason.REPLAY_CONFLICT:
                     raise
+            return
+        raise StoreError(
+            f"the end of turn {turn.ordinal} of session {self.session_id!r} could not be written "
+            f"within {_WRITE_SECONDS:g} s; the turn stays at the head of the queue"
+        )
 
     async def _count(self, event_type: str) -> int:
         return await self._registry.count_events_through(self.process_id, event_type, MAX_SEQUENCE)

@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypedDict
 
 from ..model import (
+    EffectError,
     FailTurn,
     FinishTurn,
     InvalidValueError,
@@ -32,6 +33,7 @@ from ..model import (
     WireError,
     copy_json,
     dumps,
+    is_outcome,
     parse_json,
 )
 
@@ -100,6 +102,10 @@ class Tool:
             How it ended; what the function raises and what is wrong with the
             arguments is in it.
 
+        Raises:
+            EffectError: the tool used an effect that was cancelled, or whose outcome
+                could not be recorded: that is no outcome of the call either.
+
         ``trio.Cancelled`` passes through.
         """
         try:
@@ -118,8 +124,12 @@ class Tool:
         try:
             with trio.move_on_after(limit):
                 return _output(self.name, await self.function(**named))
-        except Exception as error:  # noqa: BLE001
-            # Whatever a tool raises is what the model is told.
+        except Exception as error:
+            # A cancelled effect or a lost lease inside the tool is no outcome of its call,
+            # so that nothing is recorded and the call runs again.
+            if isinstance(error, EffectError) and not is_outcome(error):
+                raise
+            # Whatever else a tool raises is what the model is told.
             return _failed(
                 ToolFailureClass.EXECUTION, type(error).__name__, f"{type(error).__name__}: {error}"
             )

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 
-import attrs
 import trio
 
 from ..abc import Clock, EffectHost, LeaseRenewer, ProcessRegistry
@@ -24,7 +23,6 @@ from ..model import (
     PluginReason,
     ProcessRecord,
     RerunDisposition,
-    ScopeLeaseHeldError,
     WaitKind,
     WaitState,
 )
@@ -32,6 +30,7 @@ from ._definitions import ProcessDefinitions
 from ._dormant import Dormant, is_due, is_known
 from ._lease import LeaseKeeper, give_back
 from ._options import WorkerOptions, WorkerStatistics
+from ._pauses import Pause
 from ._pokes import Pokes
 from ._run import ProcessRun, RunEnvironment
 from ._slots import Activity, RunningSlots
@@ -40,19 +39,8 @@ from ._waiting import WaitingOn
 _logger = logging.getLogger("lash_trio.worker")
 
 _CLAIM_SECONDS = 5.0
-_FIRST_PAUSE_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 60.0
 _LOOKING_SHARE = 10
 _CLAIMS_AT_ONCE = 32
-
-
-@attrs.frozen(kw_only=True)
-class _Pause:
-    """For how long a row is left alone whose run broke off."""
-
-    seconds: float
-    until: float
-    why: str
 
 
 class ProcessWorkRunner:
@@ -94,7 +82,7 @@ class ProcessWorkRunner:
         self._clock: Clock = TrioClock() if clock is None else clock
         self._slots = RunningSlots(self._options.max_running)
         self._runs: dict[str, ProcessRun] = {}
-        self._pauses: dict[str, _Pause] = {}
+        self._pauses: dict[str, Pause] = {}
         self._left_alone: dict[str, str] = {}
         # Rows that wait for an operator, and that this worker has tried.
         self._tried: set[str] = set()
@@ -447,18 +435,9 @@ class ProcessWorkRunner:
             self._pokes.poke(process_id)
         last = self._pauses.pop(process_id, None)
         if run.fault is not None:
-            self._pause(process_id, run.fault, last)
-
-    def _pause(self, process_id: str, fault: Exception, last: _Pause | None) -> None:
-        if isinstance(fault, ScopeLeaseHeldError):
-            # Of the owner before, who is gone: its lease of the process is over.
-            seconds = fault.left_ms / 1000
-        else:
-            seconds = _FIRST_PAUSE_SECONDS if last is None else 2 * last.seconds
-            seconds = min(seconds, _LONGEST_PAUSE_SECONDS)
-        until = trio.current_time() + seconds
-        self._pauses[process_id] = _Pause(seconds=seconds, until=until, why=str(fault))
-        self._pokes.at(process_id, until)
+            pause = Pause.after(run.fault, last, trio.current_time())
+            self._pauses[process_id] = pause
+            self._pokes.at(process_id, pause.until)
 
     def _note_activity(self, run: ProcessRun) -> None:
         if not run.activity.is_parked:

@@ -16,15 +16,20 @@ from lash_trio import (
     MemoryProcessRegistry,
     PluginError,
     PluginReason,
+    ProcessEventAppendRequest,
+    ProcessEventAppendResult,
     ProcessHandleDescriptor,
     ProcessInput,
+    ProcessLease,
     ProcessProvenance,
     ProcessRegistration,
     ProcessSessionDeleteReport,
     ScopedEffectController,
     SessionScope,
+    StoreError,
 )
 from lash_trio.turns import (
+    TURN_ENDED,
     EndedTurn,
     QueuedTurn,
     ScriptedReply,
@@ -175,3 +180,24 @@ async def test_a_blank_session_cannot_be_deleted() -> None:
     with pytest.raises(EffectError) as blank:
         await delete_session(InlineEffectHost(), MemoryProcessRegistry(), " ")
     assert blank.value.code == "missing_effect_scope_id"
+
+
+async def test_an_end_that_cannot_be_written_is_an_error_in_a_bounded_time(
+    autojump_clock: MockClock,
+) -> None:
+    class Hanging(MemoryProcessRegistry):
+        async def append_event(
+            self,
+            process_id: str,
+            request: ProcessEventAppendRequest,
+            fence: ProcessLease | None = None,
+        ) -> ProcessEventAppendResult:
+            if request.event_type == TURN_ENDED:
+                await trio.sleep_forever()
+            return await super().append_event(process_id, request, fence)
+
+    turns = queue(Hanging())
+    await turns.put("a")
+    with pytest.raises(StoreError, match="the end of turn 1 of session 's1'"):
+        await turns.drain(echo)
+    assert (trio.current_time(), await turns.pending()) == (5, 1)

@@ -13,6 +13,8 @@ from pydantic import Field
 from trio.testing import MockClock
 
 from lash_trio import (
+    EffectError,
+    EffectErrorCode,
     FinishTurn,
     InvalidValueError,
     JsonValue,
@@ -236,3 +238,30 @@ def test_no_arguments_break_a_tool(args: JsonValue) -> None:
         assert isinstance(output.outcome, ToolFailed | ToolSuccess)
 
     trio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_told"),
+    [
+        (EffectErrorCode.CANCELLED, False),
+        (EffectErrorCode.SCOPE_LEASE_LOST, False),
+        (EffectErrorCode.PROCESS_FAILED, True),
+        ("a_code_of_the_tools_own", True),
+    ],
+)
+async def test_an_effect_inside_a_tool_that_has_no_outcome(code: str, is_told: bool) -> None:
+    """What must not be recorded of the effect must not be recorded of the call either."""
+    tools = Tools()
+
+    @tools.tool()
+    async def nested() -> None:
+        raise EffectError(code, "inside")
+
+    made = tools.get("nested")
+    assert made is not None
+    if is_told:
+        assert f"{code}: inside" in failure_of(await made.call({}, Context()))[2]
+    else:
+        with pytest.raises(EffectError, match="inside") as passed:
+            await made.call({}, Context())
+        assert passed.value.code == code
