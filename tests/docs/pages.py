@@ -2,8 +2,9 @@
 
 All ``python`` blocks of a page share one namespace, from top to bottom, as if
 typed into one file. A block that awaits at its top level runs under ``trio.run``
-with a clock that jumps over sleeps. ``console`` and ``sh`` blocks must parse; a
-comment on the line above a block asks for more:
+with a clock that jumps over sleeps; ``<!-- clock: real -->`` anywhere in the page asks
+for the real one, which a page that uses a store with threads must have. ``console`` and
+``sh`` blocks must parse; a comment on the line above a block asks for more:
 
 ``<!-- run -->``
     Runs the commands, in a directory that belongs to the page. Words may
@@ -39,6 +40,7 @@ from sybil.parsers.markdown.lexers import (
     RawFencedCodeBlockLexer,
 )
 from sybil.parsers.myst import CodeBlockParser
+from trio.abc import Clock
 from trio.testing import MockClock
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
@@ -52,6 +54,10 @@ SHELL: Final = ("console", "sh")
 INFO: Final = re.compile(r"(\{(sourcecode|code-block|code-cell|code)\} ?)?(?P<language>[^\n]*)\n")
 
 COMMAND_TIMEOUT_SECONDS: Final = 120
+
+REAL_CLOCK: Final = "<!-- clock: real -->"
+# A clock that jumps does not wait for threads: limits in time run out while they work.
+THREADED: Final = "lash_trio.stores.sqlite"
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +100,7 @@ class Page:
         self.module = ModuleType("__main__")
         self._directory = directory
         self._mark: Mark | None = None
+        self._real_clock = REAL_CLOCK in path.read_text(encoding="utf-8")
         self._document = Document.parse(
             str(path),
             self._parse_marks,
@@ -183,7 +190,10 @@ class Page:
             flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
             dont_inherit=True,
         )
-        run_code(code, self.module)
+        if THREADED in example.parsed and not self._real_clock:
+            raise PageError(f"{example.path} uses {THREADED}, so it needs {REAL_CLOCK}")
+        clock = None if self._real_clock else MockClock(autojump_threshold=0)
+        run_code(code, self.module, clock)
 
     def _run_shell(self, example: Example) -> None:
         mark = self._take_mark(example, "run")
@@ -210,7 +220,7 @@ class Page:
             run_command(command, directory, expected_status)
 
 
-def run_code(code: CodeType, module: ModuleType) -> None:
+def run_code(code: CodeType, module: ModuleType, clock: Clock | None) -> None:
     """Runs code as the body of a module, under trio if it awaits."""
     result: object = FunctionType(code, module.__dict__)()
     if not inspect.iscoroutine(result):
@@ -220,7 +230,7 @@ def run_code(code: CodeType, module: ModuleType) -> None:
     async def main() -> None:
         await coroutine
 
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    trio.run(main, clock=clock)
 
 
 def split_console(source: str) -> list[Command]:
