@@ -92,6 +92,14 @@ class ProcessRegistry(ABC):
         """How long what is registered lasts."""
         return DurabilityTier.INLINE
 
+    @property
+    def drives_processes(self) -> bool:
+        """Whether what keeps the processes runs them too, as an engine does.
+
+        A worker on such a registry leaves all rows alone, and waits to be drained.
+        """
+        return False
+
     @abstractmethod
     async def register_process(
         self, registration: ProcessRegistration, grant: ProcessStartGrant | None = None

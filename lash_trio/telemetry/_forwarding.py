@@ -44,6 +44,11 @@ class ForwardingProcessRegistry(ProcessRegistry):
         """That of the other one."""
         return self._registry.durability_tier
 
+    @property
+    def drives_processes(self) -> bool:
+        """Whether the other one does."""
+        return self._registry.drives_processes
+
     async def register_process(
         self, registration: ProcessRegistration, grant: ProcessStartGrant | None = None
     ) -> ProcessRecord:

@@ -163,6 +163,8 @@ class ProcessWorkRunner:
                     unloading = await nursery.start(self._unload_surplus)
                     task_status.started()
                     with self._claiming:
+                        if self._registry.drives_processes:
+                            await trio.sleep_forever()
                         await self._work(nursery)
                     with trio.move_on_after(self._options.drain_grace_seconds):
                         await self._slots.wait_idle()

@@ -138,3 +138,11 @@ def test_the_tier_of_the_registry_is_passed_on() -> None:
     traced = TracedProcessRegistry(Durable(), Recorder().telemetry)
     assert traced.durability_tier is DurabilityTier.DURABLE
     assert traced_registry().durability_tier is DurabilityTier.INLINE
+
+
+def test_who_drives_the_processes_is_passed_on() -> None:
+    class Engine(MemoryProcessRegistry):
+        drives_processes = True
+
+    assert TracedProcessRegistry(Engine(), Recorder().telemetry).drives_processes
+    assert not traced_registry().drives_processes

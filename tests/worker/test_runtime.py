@@ -6,6 +6,7 @@ from copy import copy
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from lash_trio import (
     EffectErrorCode,
@@ -477,3 +478,19 @@ def test_a_durable_host_needs_a_durable_registry(some: ProcessDefinitions) -> No
     with pytest.raises(EffectError) as refused:
         open_runtime(some, host=DurableHost())
     assert refused.value.code == "durable_store_required:process_registry"
+
+
+async def test_an_engine_that_drives_processes_is_left_to_it(
+    some: ProcessDefinitions, autojump_clock: MockClock
+) -> None:
+    class Engine(MemoryProcessRegistry):
+        drives_processes = True
+
+    engine = Engine()
+    async with open_runtime(some, engine) as runtime:
+        handle = await runtime.start("add", {"a": 1}, id="sum")
+        await trio.sleep(3600)
+        assert [event.event_type for event in await engine.events_after("sum", 0)] == []
+        await engine.complete_process("sum", ProcessAwaitOutput.success(2))
+        assert await handle.result() == 2
+    assert trio.current_time() < 3601, "there is nothing to drain"
