@@ -1,8 +1,8 @@
 """Parked processes in a program of their own: ``python -m benchmarks._parked FILE COUNT LOADED``.
 
 Registers what is not there yet, drives all of it until it waits, and prints JSON: how long
-that took, and by how much the program has grown.  So the second program on a file is one that
-recovers.
+that took, by how much the program has grown, and how long another process takes beside them.
+So the second program on a file is one that recovers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import resource
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -28,12 +29,18 @@ from lash_trio.model import ProcessProvenance
 from lash_trio.stores.sqlite import SqliteStores, open_sqlite
 
 definitions = ProcessDefinitions()
+_STARTS = 21
 
 
 @definitions.process("park", signals=["go"])
 async def park(ctx: ProcessContext) -> None:
     await ctx.step("begin", _begin)
     await ctx.wait_signal("go")
+
+
+@definitions.process("pass_by")
+async def pass_by(ctx: ProcessContext) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 async def _begin() -> None:
@@ -74,8 +81,24 @@ async def main(path: str, count: int, loaded: int) -> None:
             seconds = time.perf_counter() - started
             gc.collect()
             grown = resident_bytes() - before
-            figures = {"seconds": seconds, "bytes": grown / count, "unloaded": now.unloaded}
+            figures = {
+                "seconds": seconds,
+                "bytes": grown / count,
+                "unloaded": now.unloaded,
+                "start": await start_another(runtime),
+            }
             print(json.dumps(figures), flush=True)
+
+
+async def start_another(runtime: Runtime) -> float:
+    """The median time from the start of a process that does nothing to its end, in seconds."""
+    times: list[float] = []
+    for _ in range(_STARTS):
+        started = time.perf_counter()
+        handle = await runtime.start(pass_by)
+        await handle.result()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
 
 
 def resident_bytes() -> int:

@@ -149,6 +149,7 @@ def measure_parked(count: int) -> list[Finding]:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "parked.db"
         _parked(path, count, loaded=0)
+        alone = _parked(Path(directory) / "alone.db", 1, loaded=0)
         loaded = _parked(path, count, loaded=count)
         unloaded = _parked(path, count, loaded=0)
     return [
@@ -159,6 +160,12 @@ def measure_parked(count: int) -> list[Finding]:
             what="memory a parked process, unloaded",
             unit="bytes",
             much=unloaded["bytes"],
+            count=count,
+        ),
+        Finding(
+            what="start a process beside parked ones, to its end",
+            little=alone["start"],
+            much=unloaded["start"],
             count=count,
         ),
     ]

@@ -52,11 +52,14 @@ class ClaimablePage:
         next_after: where the next page begins; None where this was the last one.
         next_expiry_ms: in how many milliseconds the next lease of another owner ends
             unless it is renewed; None where the registry cannot tell, or none is held.
+        held: leases of other owners, in the last page: the hundred or so that end first.
+            The rows that they are of are not among the records, in no page.
     """
 
     records: tuple[ProcessRecord, ...]
     next_after: str | None = None
     next_expiry_ms: int | None = None
+    held: tuple[ProcessLease, ...] = ()
 
 
 class LeaseRenewer(ABC):
@@ -316,6 +319,7 @@ class ProcessRegistry(ABC):
         *,
         after: str | None = None,
         limit: int = 500,
+        parked: bool = True,
     ) -> ClaimablePage:
         """Processes that have not ended, less those that cannot be claimed now.
 
@@ -323,7 +327,11 @@ class ProcessRegistry(ABC):
             owner_id: who wants to claim.
             skip: ids that are of no interest; asked from any thread.
             after: the id where the page before ended.
-            limit: how many rows there may be in a page.
+            limit: how many rows there may be in a page; rows whose time has come may
+                be as many again.
+            parked: whether rows are listed too whose rerunnable processes do nothing but
+                wait, for an event that is not there or a time that has not come, and
+                rows that no worker runs.  With False a registry may leave them out.
 
         A registry that leaves this as it is gives all rows in one page, those included
         that others hold.

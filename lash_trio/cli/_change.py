@@ -166,9 +166,22 @@ def cancel(process_id: str, reason: str | None, db: Path, as_json: bool) -> None
     callback=parsed_duration_ms,
     help="How long ago they ended at least: a number and s, m, h, d or w, as 30d.",
 )
+@click.option(
+    "--turns",
+    is_flag=True,
+    help="Also what is recorded of turns, and of other scopes that belong to no process, if "
+    "nothing was added for so long.  One that had not ended and is taken up again runs from its "
+    "beginning.",
+)
+@click.option(
+    "--attachments",
+    is_flag=True,
+    help="Also attachments and artifacts that were put so long ago and that nothing in the file "
+    "refers to any more.  Do not use it if something outside of the file does.",
+)
 @db_option
 @json_option
-def vacuum(older_than_ms: int, db: Path, as_json: bool) -> None:
+def vacuum(older_than_ms: int, turns: bool, attachments: bool, db: Path, as_json: bool) -> None:
     """Delete processes that ended long ago, with their events and recorded effects.
 
     Processes that have not ended stay, and so do ended ones whose parent has not.
@@ -176,11 +189,15 @@ def vacuum(older_than_ms: int, db: Path, as_json: bool) -> None:
     """
 
     async def clean(stores: SqliteStores) -> VacuumReport:
-        return await stores.vacuum(older_than_ms=older_than_ms)
+        return await stores.vacuum(
+            older_than_ms=older_than_ms, turns=turns, attachments=attachments
+        )
 
     report = work_on(existing(db), clean)
     counts: JsonObject = attrs.asdict(report)
     if as_json:
         print_json(counts)
     else:
-        print_line("deleted: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+        asked = {"turns": turns, "attachments": attachments, "artifacts": attachments}
+        told = [f"{count} {what}" for what, count in counts.items() if asked.get(what, True)]
+        print_line("deleted: " + ", ".join(told))

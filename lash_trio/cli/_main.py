@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from pathlib import Path
 
 import click
 import trio
@@ -21,13 +22,15 @@ from ._chat import chat
 from ._demo_command import demo
 from ._describe import printable
 from ._exits import exits_told
+from ._file import existing_or_new, told
 from ._interrupt import Interrupts
 from ._load import LoadError, load_definitions
 from ._look import events, journal, ps, show
 from ._parsing import parsed_args, parsed_signals
 from ._progress import Progress, open_progress
 from ._report import report
-from ._run import BadRequestError, RunRequest, SingleRun
+from ._restate import restate
+from ._run import BadRequestError, RunRequest, SingleRun, new_process_id
 from ._serve import worker
 from ._stdout import stdout_to_stderr, write_result
 
@@ -74,6 +77,13 @@ def command() -> None:
     show_default=True,
     help="How many processes may run at once; waiting ones do not count.",
 )
+@click.option(
+    "--db",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep the process in this SQLite file, so that the same command with the same --id goes "
+    "on with it after a crash; in memory where left out.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show every step, and tracebacks.")
 def run(  # noqa: PLR0913 - one parameter for every option
     source: str,
@@ -82,9 +92,10 @@ def run(  # noqa: PLR0913 - one parameter for every option
     process_id: str | None,
     signals: tuple[tuple[str, JsonValue], ...],
     max_running: int,
+    db: Path | None,
     verbose: bool,
 ) -> None:
-    """Run PROCESS of MODULE to its end, in memory.
+    """Run PROCESS of MODULE to its end, in memory or in a file.
 
     MODULE is the path of a Python file or the name of a module.  It is imported; it
     must have a ProcessDefinitions at its top level.  The result goes to stdout as
@@ -98,13 +109,19 @@ def run(  # noqa: PLR0913 - one parameter for every option
     it; the second one stops at once.  Processes that it has started and that run
     when it ends get ten seconds to end.
 
+    With --db outcomes of steps are recorded, and the worker in this command runs the
+    process and what it starts, no others of the file.  Ctrl-C and SIGTERM then cancel
+    nothing: steps that run get ten seconds, and the process stays in the file.  The
+    same command with the same --id, or a worker, goes on with it.
+
     \b
     Exit status:
       0    the process completed
       1    it failed, or was cancelled by somebody else
       2    it could not be started as asked
-      130  it was cancelled by Ctrl-C
-      143  it was cancelled by SIGTERM
+      4    the file given with --db cannot be used
+      130  it was cancelled by Ctrl-C, or stopped by it
+      143  the same by SIGTERM
     """  # noqa: D301 - click's \b
     progress = open_progress(sys.stderr)
     interrupts = Interrupts(progress.last_words)
@@ -115,12 +132,13 @@ def run(  # noqa: PLR0913 - one parameter for every option
                 definitions=load_definitions(source, process),
                 process=process,
                 args=args,
-                process_id=process_id,
+                process_id=new_process_id(process) if process_id is None else process_id,
                 signals=signals,
                 worker=WorkerOptions(max_running=max_running),
                 shows_steps=verbose,
             )
-            output = trio.run(_run, request, progress, interrupts)
+            file = None if db is None else existing_or_new(db)
+            output = told(lambda: trio.run(_run, request, file, progress, interrupts))
     except LoadError as error:
         _show_traceback(error.__cause__, verbose)
         raise click.UsageError(str(error)) from error
@@ -142,14 +160,26 @@ for _each in (
     signal_command,
     cancel,
     vacuum,
+    restate,
 ):
     command.add_command(_each)
 
 
 async def _run(
-    request: RunRequest, progress: Progress, interrupts: Interrupts
+    request: RunRequest, file: Path | None, progress: Progress, interrupts: Interrupts
 ) -> ProcessAwaitOutput | None:
-    single = SingleRun(request, progress)
+    if file is None or request.process_id is None:
+        return await _run_single(SingleRun(request, progress), progress, interrupts)
+    # It needs the extra.
+    from ._run_on_file import place_in
+
+    async with place_in(file, request.process_id) as place:
+        return await _run_single(SingleRun(request, progress, place), progress, interrupts)
+
+
+async def _run_single(
+    single: SingleRun, progress: Progress, interrupts: Interrupts
+) -> ProcessAwaitOutput | None:
     await single.register()
     # The signals outermost: one that is left over is delivered when the terminal is
     # back to normal.

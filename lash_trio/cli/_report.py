@@ -81,16 +81,10 @@ async def read_report(stores: SqliteStores, process_id: str) -> Report:
         StoreError: the file could not be read.
     """
     details = await read_details(stores, process_id)
-    # No lease tells it once it was given back.
-    ((runs,),) = await stores.database.read(
-        lambda connection: connection.execute(
-            "SELECT fencing_token FROM processes WHERE id = ?", (process_id,)
-        ).fetchall()
-    )
     return Report(
         details=details,
         events=await stores.registry.events_after(process_id, 0),
-        runs=int(runs),
+        runs=await stores.registry.times_claimed(process_id),
         now_ms=stores.clock.now_ms(),
     )
 

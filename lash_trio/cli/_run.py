@@ -1,4 +1,4 @@
-"""Running one process to its end, in memory."""
+"""Running one process to its end, in memory or in a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import trio
 from .. import (
     CANCEL_REQUESTED,
     MAX_SEQUENCE,
+    InlineEffectHost,
     JsonObject,
     JsonValue,
     MemoryProcessRegistry,
@@ -19,17 +20,23 @@ from .. import (
     ProcessEventAppendRequest,
     ProcessHandle,
     ProcessProvenance,
+    ProcessRecord,
+    Replay,
+    Runtime,
+    RuntimeParts,
     StartRequest,
     WorkerOptions,
-    open_runtime,
     request_process_cancel,
     signal_event_type,
 )
+from ..abc import EffectHost, ProcessRegistry
 from ._describe import Tone, describe, describe_wait, tone_of
 from ._progress import Line, Progress
 from ._watch import WatchedHost, WatchedStep, Watcher
 
-_HOST_PROFILE = "lash-trio run"
+_IN_MEMORY_PROFILE = "lash-trio run"
+# That of `lash-trio start`, so that either can go on with what the other has begun.
+_IN_FILE_PROFILE = "lash-trio"
 _SETTLE_MARGIN_SECONDS = 1.0
 
 
@@ -60,26 +67,52 @@ class RunRequest:
     shows_steps: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class Place:
+    """Where a process runs.
+
+    Args:
+        registry: keeps it.
+        host: opens the scopes.
+        file: the name of the file where it stays; None where it goes with the program.
+    """
+
+    registry: ProcessRegistry = attrs.field(factory=MemoryProcessRegistry)
+    host: EffectHost = attrs.field(factory=InlineEffectHost)
+    file: str | None = None
+
+
+def new_process_id(process: str) -> str:
+    """An id for a process that was given none: its name and a random part."""
+    return f"{process}-{uuid.uuid4().hex[:12]}"
+
+
 class SingleRun(Watcher):
-    """One process, run to its end in a registry of its own.
+    """One process, run to its end.
 
     Args:
         request: what to run.
         progress: shows how it goes.
+        place: where; in memory where None.
     """
 
-    def __init__(self, request: RunRequest, progress: Progress) -> None:
+    def __init__(self, request: RunRequest, progress: Progress, place: Place | None = None) -> None:
         self._request = request
         self._progress = progress
         given = request.process_id
-        self.process_id = f"{request.process}-{uuid.uuid4().hex[:12]}" if given is None else given
-        self._registry = MemoryProcessRegistry()
+        self.process_id = new_process_id(request.process) if given is None else given
+        self._place = Place() if place is None else place
+        self._registry = self._place.registry
+        self._profile = _IN_MEMORY_PROFILE if self._place.file is None else _IN_FILE_PROFILE
         self._whole = trio.CancelScope()
+        self._waiting = trio.CancelScope()
         self._output: ProcessAwaitOutput | None = None
         self._followed: set[str] = set()
 
     async def register(self) -> None:
         """Put the process and its signals into the registry; nothing runs yet.
+
+        What is there already, by an earlier command of the same words, is not put again.
 
         Raises:
             BadRequestError: it cannot be started as asked.
@@ -87,15 +120,19 @@ class SingleRun(Watcher):
         # Before the worker is there: the signals are then in the log when the
         # process begins, and one that is refused is refused before anything ran.
         request = self._request
-        start = StartRequest(id=self.process_id, provenance=ProcessProvenance.host(_HOST_PROFILE))
+        start = StartRequest(id=self.process_id, provenance=ProcessProvenance.host(self._profile))
         try:
             await self._registry.register_process(
                 request.definitions.registration(request.process, request.args, start)
             )
-            for name, payload in request.signals:
+            for number, (name, payload) in enumerate(request.signals, 1):
                 await self._registry.append_event(
                     self.process_id,
-                    ProcessEventAppendRequest(event_type=signal_event_type(name), payload=payload),
+                    ProcessEventAppendRequest(
+                        event_type=signal_event_type(name),
+                        payload=payload,
+                        replay=Replay(key=f"signal:{name}:run#{number}"),
+                    ),
                 )
         except PluginError as error:
             raise BadRequestError(error.message) from error
@@ -109,24 +146,33 @@ class SingleRun(Watcher):
         with self._whole:
             async with trio.open_nursery() as self._followers:
                 self._followers.start_soon(self._progress.keep_fresh)
-                async with open_runtime(
-                    self._request.definitions,
-                    self._registry,
-                    host=WatchedHost(self),
+                parts = RuntimeParts(
+                    registry=self._registry,
+                    host=WatchedHost(self, self._place.host),
                     worker=self._request.worker,
-                    host_profile_id=_HOST_PROFILE,
-                ) as self._runtime:
-                    await self._follow(self.process_id)
-                    self._output = await self._registry.await_process(self.process_id)
-                    await self._settle()
+                    host_profile_id=self._profile,
+                )
+                async with Runtime(self._request.definitions, parts) as self._runtime:
+                    with self._waiting:
+                        await self._follow(self.process_id)
+                        self._output = await self._registry.await_process(self.process_id)
+                        await self._settle()
                 await self._tell_of_the_rest()
                 self._followers.cancel_scope.cancel("the process has ended")
         return self._output
 
     async def ask_to_end(self, reason: str) -> None:
-        """Ask it to end as cancelled; what runs after its end is stopped."""
+        """Ask it to end as cancelled; what runs after its end is stopped.
+
+        What is kept in a file is not cancelled by that: what runs gets its grace, and stays.
+        """
         if self._output is not None:
             self.stop()
+            return
+        if self._place.file is not None:
+            said = f"{reason}: letting steps that run finish (once more stops at once)"
+            self._progress.line(Line(who="lash-trio", what=said, tone=Tone.BAD))
+            self._waiting.cancel(reason)
             return
         said = f"{reason}: asking {self.process_id} to end (once more stops at once)"
         self._progress.line(Line(who="lash-trio", what=said, tone=Tone.BAD))
@@ -164,15 +210,22 @@ class SingleRun(Watcher):
         """Let the children end that were asked to because their parent ended badly."""
         grace = self._request.worker.cancel_grace_seconds + _SETTLE_MARGIN_SECONDS
         with trio.move_on_after(grace):
-            for record in await self._registry.list_non_terminal():
+            for record in await self._not_ended():
                 asked = await self._registry.count_events_through(
                     record.id, CANCEL_REQUESTED, MAX_SEQUENCE
                 )
                 if asked:
                     await self._registry.await_process(record.id)
 
+    async def _not_ended(self) -> list[ProcessRecord]:
+        """The process and what it has started, as far as that has not ended."""
+        found = [await self._registry.get_process(each) for each in sorted(self._followed)]
+        return [record for record in found if record is not None and not record.is_terminal]
+
     async def _tell_of_the_rest(self) -> None:
-        for record in await self._registry.list_non_terminal():
+        file = self._place.file
+        stays = "is gone with this command" if file is None else f"stays in {file}"
+        for record in await self._not_ended():
             wait = "" if record.wait is None else f" ({describe_wait(record.wait)})"
-            what = f"has not ended{wait}, and is gone with this command"
+            what = f"has not ended{wait}, and {stays}"
             self._progress.line(Line(who=record.id, what=what, tone=Tone.BAD))

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Protocol
 
 import attrs
 import trio
 
 from .. import (
+    DurabilityTier,
     DurableStepCommand,
     EffectEnvelope,
     EffectOutcome,
     EffectScope,
-    InlineEffectController,
     ProcessEffectCommand,
     ScopedEffectController,
     StartProcess,
 )
-from ..abc import EffectController, EffectHost, LocalExecution
+from ..abc import (
+    EffectController,
+    EffectHost,
+    LocalExecution,
+    ProcessLocalExecution,
+    ScopedEffects,
+)
+from ..kernel import EffectRun
 
 
 @attrs.frozen(kw_only=True)
@@ -49,50 +58,88 @@ class Watcher(Protocol):
 
 
 class WatchedHost(EffectHost):
-    """The inline host, watched.
+    """A host, watched.
 
     Args:
         watcher: is told.
+        host: opens the scopes, which must be
+            :class:`~lash_trio.ScopedEffectController` as for a worker.
     """
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, host: EffectHost) -> None:
         self._watcher = watcher
+        self._host = host
 
-    def scoped(self, scope: EffectScope) -> ScopedEffectController:
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """That of the host."""
+        return self._host.durability_tier
+
+    @property
+    def requires_durable_attachment_store(self) -> bool:
+        """That of the host."""
+        return self._host.requires_durable_attachment_store
+
+    def scoped(self, scope: EffectScope) -> AbstractAsyncContextManager[ScopedEffects]:
         """A scope for the length of an ``async with`` block."""
-        return ScopedEffectController.shared(_WatchedController(self._watcher, scope.id), scope)
+        opened = self._host.scoped(scope)
+        if not isinstance(opened, ScopedEffectController):
+            raise TypeError(f"a watched host must open a ScopedEffectController, got {opened!r}")
+        opened.run_effects_as(partial(_WatchedRun, watcher=self._watcher))
+        return opened
 
 
-class _WatchedController(EffectController):
-    def __init__(self, watcher: Watcher, process_id: str) -> None:
+class _WatchedRun(EffectRun):
+    """One effect while it runs."""
+
+    __slots__ = ("_process_id", "_watcher")
+
+    def __init__(self, envelope: EffectEnvelope, scope_id: str, watcher: Watcher) -> None:
+        super().__init__(envelope, scope_id)
         self._watcher = watcher
-        self._process_id = process_id
-        self._inner = InlineEffectController()
+        self._process_id = scope_id
 
-    async def execute_effect(
-        self, envelope: EffectEnvelope, local_executor: LocalExecution
+    async def execute(
+        self, controller: EffectController, local_executor: LocalExecution
     ) -> EffectOutcome:
-        match envelope.command:
+        match self.envelope.command:
             case DurableStepCommand(step_id=name):
-                step = WatchedStep(process_id=self._process_id, name=name, key=envelope.effect_id)
-                return await self._step(step, envelope, local_executor)
+                step = WatchedStep(
+                    process_id=self._process_id, name=name, key=self.envelope.effect_id
+                )
+                watched = _WatchedExecution(step, local_executor, self._watcher)
+                return await super().execute(controller, watched)
             case ProcessEffectCommand(command=StartProcess(registration=registration)):
-                outcome = await self._inner.execute_effect(envelope, local_executor)
+                outcome = await super().execute(controller, local_executor)
                 self._watcher.child_started(registration.id)
                 return outcome
             case _:
-                return await self._inner.execute_effect(envelope, local_executor)
+                return await super().execute(controller, local_executor)
 
-    async def _step(
-        self, step: WatchedStep, envelope: EffectEnvelope, local_executor: LocalExecution
-    ) -> EffectOutcome:
-        self._watcher.step_began(step)
+
+class _WatchedExecution:
+    """How to do a step here; not asked for where its outcome is recorded."""
+
+    __slots__ = ("_inner", "_step", "_watcher")
+
+    def __init__(self, step: WatchedStep, inner: LocalExecution, watcher: Watcher) -> None:
+        self._step = step
+        self._inner = inner
+        self._watcher = watcher
+
+    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
+        """Do it."""
+        self._watcher.step_began(self._step)
         began_at = trio.current_time()
         failed = True
         try:
-            outcome = await self._inner.execute_effect(envelope, local_executor)
+            outcome = await self._inner.execute(envelope)
             failed = False
         finally:
             seconds = trio.current_time() - began_at
-            self._watcher.step_ended(step, seconds=seconds, failed=failed)
+            self._watcher.step_ended(self._step, seconds=seconds, failed=failed)
         return outcome
+
+    def into_process(self) -> ProcessLocalExecution:
+        """What it takes to run a process command; a step is none."""
+        return self._inner.into_process()

@@ -181,8 +181,11 @@ class ForwardingProcessRegistry(ProcessRegistry):
         *,
         after: str | None = None,
         limit: int = 500,
+        parked: bool = True,
     ) -> ClaimablePage:
-        return await self._registry.list_claimable(owner_id, skip, after=after, limit=limit)
+        return await self._registry.list_claimable(
+            owner_id, skip, after=after, limit=limit, parked=parked
+        )
 
     async def find_ready(self, waits: Mapping[str, Sequence[WaitKind]]) -> set[str]:
         return await self._registry.find_ready(waits)

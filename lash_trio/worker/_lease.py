@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import trio
@@ -66,10 +66,24 @@ class LeaseKeeper:
         self.lease = await self._registry.renew_process_lease(self.lease, self._ttl_ms)
         self._good_until = asked_at + self._ttl_ms / 1000
 
-    async def keep(self) -> str:
-        """See that it is renewed until it is lost; returns how that came about."""
+    def is_kept_elsewhere(self, on_lost: Callable[[str], None]) -> bool:
+        """Have it renewed from elsewhere, until :meth:`leave`; False where nobody does that.
+
+        Args:
+            on_lost: called, with the reason, when it is lost.
+        """
+        if self._renewer is None:
+            return False
+        self._renewer.add(self.lease, on_lost)
+        return True
+
+    def leave(self) -> None:
+        """Leave it to itself, if it is renewed from elsewhere."""
         if self._renewer is not None:
-            return await self._wait_for_loss(self._renewer)
+            self._renewer.remove(self.lease)
+
+    async def keep(self) -> str:
+        """Renew it in this task until it is lost; returns how that came about."""
         ttl = self._ttl_ms / 1000
         while (left := self._good_until - trio.current_time()) > 0:
             await trio.sleep(min(left, max(left / 3, ttl / 30)))
@@ -87,21 +101,6 @@ class LeaseKeeper:
                         extra=log_ids(self.lease),
                     )
         return "it could not be renewed before it expired"
-
-    async def _wait_for_loss(self, renewer: LeaseRenewer) -> str:
-        lost = trio.Event()
-        reasons: list[str] = []
-
-        def on_lost(why: str) -> None:
-            reasons.append(why)
-            lost.set()
-
-        renewer.add(self.lease, on_lost)
-        try:
-            await lost.wait()
-        finally:
-            renewer.remove(self.lease)
-        return reasons[0]
 
 
 def log_ids(lease: ProcessLease) -> dict[str, object]:

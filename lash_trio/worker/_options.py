@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import attrs
@@ -15,7 +16,8 @@ class WorkerOptions:
     Args:
         max_running: how many processes may run at once; parked ones do not count.
         poll_seconds: how often it looks for work that nobody told it of; less often
-            where looking takes longer than a tenth of that.
+            where looking takes longer than a tenth of that.  Rows whose processes only
+            wait are looked at as well as long as that takes a hundredth of the time.
         lease_ttl_ms: for how long a lease lasts; it is renewed three times as often.
         cancel_grace_seconds: how long a process that was asked to end may take,
             before what it awaits outside of effects is cancelled too.
@@ -23,6 +25,8 @@ class WorkerOptions:
         max_loaded_parked: how many parked processes stay in memory, where the host is
             durable; those that parked first are unloaded, and driven again when what
             they wait for is there.
+        unload_after_seconds: for how long a parked process stays in memory even where
+            there is room, likewise; as long as there is room by default.
     """
 
     max_running: int = attrs.field(default=100, validator=ge(1))
@@ -31,6 +35,7 @@ class WorkerOptions:
     cancel_grace_seconds: float = attrs.field(default=5.0, validator=ge(0))
     drain_grace_seconds: float = attrs.field(default=10.0, validator=ge(0))
     max_loaded_parked: int = attrs.field(default=1000, validator=ge(0))
+    unload_after_seconds: float = attrs.field(default=math.inf, validator=ge(0))
 
 
 @attrs.frozen(kw_only=True)

@@ -42,10 +42,17 @@ class Pokes:
         self._alarms.pop(process_id, None)
 
     def clear(self) -> None:
-        """Forget what is asked for now: all processes are looked at."""
-        self._process_ids = {}
+        """Forget that a look at all processes is asked for: it is taken now."""
         self._at_all = False
-        self._poked = trio.Event()
+        if not self._process_ids:
+            self._poked = trio.Event()
+
+    def take(self) -> tuple[str, ...]:
+        """The processes to look at now, in the order of asking.  Not a checkpoint."""
+        self._take_due()
+        process_ids = tuple(self._process_ids)
+        self._process_ids = {}
+        return process_ids
 
     async def wait(self) -> tuple[str, ...] | None:
         """Wait for one.
@@ -58,11 +65,10 @@ class Pokes:
         while True:
             with trio.move_on_at(self._next_time()):
                 await self._poked.wait()
-            self._take_due()
             if self._at_all:
                 return None
-            process_ids = tuple(self._process_ids)
-            self.clear()
+            process_ids = self.take()
+            self._poked = trio.Event()
             if process_ids:
                 return process_ids
 

@@ -164,6 +164,7 @@ class ProcessRun:
             if others is not None:
                 raise others from None
         finally:
+            self._keeper.leave()
             self._activity.end()
             if self._has_ended:
                 self.left_waiting = ()
@@ -172,7 +173,8 @@ class ProcessRun:
 
     async def _drive(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_lease)
+            if not self._keeper.is_kept_elsewhere(self._lose_lease):
+                nursery.start_soon(self._keep_lease)
             definition = self._env.definitions.get(_input(self._record).name)
             if definition.rerun is RerunDisposition.OWNER_BOUND and self._is_rerun:
                 await self._end(definition, None, _abandoned(definition))
@@ -251,9 +253,11 @@ class ProcessRun:
 
     async def _keep_lease(self) -> None:
         with self._keeping:
-            why = await self._keeper.keep()
-            self._log(logging.WARNING, "process %s is stopped here: %s", why)
-            self.stop("the lease was lost")
+            self._lose_lease(await self._keeper.keep())
+
+    def _lose_lease(self, why: str) -> None:
+        self._log(logging.WARNING, "process %s is stopped here: %s", why)
+        self.stop("the lease was lost")
 
     async def _watch_cancel(self, scope: ScopedEffectController, body: trio.CancelScope) -> None:
         await self._cancel(scope)
@@ -284,6 +288,7 @@ class ProcessRun:
             notes = await self._notes(definition, context)
             request = terminal_event(self.process_id, output, notes)
             # Which gives the lease back; a renewal would take that for a loss.
+            self._keeper.leave()
             self._keeping.cancel("the end of the process is being written")
             await self._registry.complete_leased_process(self._lease(), request)
             self._has_ended = True

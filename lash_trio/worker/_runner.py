@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import islice
 
 import trio
 
@@ -29,17 +28,19 @@ from ..model import (
 from ._definitions import ProcessDefinitions
 from ._dormant import Dormant, is_due, is_known
 from ._lease import LeaseKeeper, give_back
+from ._left_alone import LeftAlone
 from ._options import WorkerOptions, WorkerStatistics
-from ._pauses import Pause
 from ._pokes import Pokes
 from ._run import ProcessRun, RunEnvironment
 from ._slots import Activity, RunningSlots
+from ._timetable import Timetable
+from ._unloading import Unloading
 from ._waiting import WaitingOn
 
 _logger = logging.getLogger("lash_trio.worker")
 
 _CLAIM_SECONDS = 5.0
-_LOOKING_SHARE = 10
+_PAGE = 100
 _CLAIMS_AT_ONCE = 32
 
 
@@ -82,21 +83,21 @@ class ProcessWorkRunner:
         self._clock: Clock = TrioClock() if clock is None else clock
         self._slots = RunningSlots(self._options.max_running)
         self._runs: dict[str, ProcessRun] = {}
-        self._pauses: dict[str, Pause] = {}
-        self._left_alone: dict[str, str] = {}
+        self._left_alone = LeftAlone(definitions, self.owner_id)
         # Rows that wait for an operator, and that this worker has tried.
         self._tried: set[str] = set()
         self._pokes = Pokes()
         self._dormant = Dormant(self._pokes, self._clock)
-        self._known = _Known(self._runs, self._dormant)
-        self._parked: dict[ProcessRun, None] = {}
-        self._too_many_parked = trio.Event()
+        self._at_work = _AnyOf(self._runs, self._dormant)
+        self._known = _AnyOf(self._at_work, self._left_alone)
+        self._unloading = Unloading(
+            self._options.max_loaded_parked, self._options.unload_after_seconds
+        )
         # Until what the registry can do is known.
         self._is_told = False
         self._renewer: LeaseRenewer | None = None
         self._is_durable = host.durability_tier is DurabilityTier.DURABLE
-        self._poll_seconds = self._options.poll_seconds
-        self._last_looking = 0.0
+        self._timetable = Timetable(self._options.poll_seconds)
         self._claiming = trio.CancelScope()
         self._started = False
         self._stopped = trio.Event()
@@ -124,7 +125,7 @@ class ProcessWorkRunner:
             queued=len(activities) - running - parked,
             parked=parked,
             unloaded=len(self._dormant),
-            left_alone={**self._left_alone, **repairs},
+            left_alone={**self._left_alone.reasons(), **repairs},
         )
 
     def waiting_on(self) -> WaitingOn:
@@ -160,7 +161,7 @@ class ProcessWorkRunner:
             with ExitStack() as exits:
                 self._use_registry(exits)
                 async with trio.open_nursery() as nursery:
-                    unloading = await nursery.start(self._unload_surplus)
+                    unloading = await nursery.start(self._unloading.keep_up)
                     task_status.started()
                     with self._claiming:
                         if self._registry.drives_processes:
@@ -192,47 +193,59 @@ class ProcessWorkRunner:
         if listening is not None:
             exits.enter_context(listening)
             self._is_told = True
+        self._timetable.is_always_everything = not (self._is_told and self._is_durable)
 
     async def _work(self, runs: trio.Nursery) -> None:
         while True:
             self._pokes.clear()
             next_look = await self._look_at_all(runs)
+            looked_at: Sequence[str] = ()
             # What is cut off here is looked at with all the others at once.
             with trio.move_on_at(next_look):
                 while (process_ids := await self._pokes.wait()) is not None:
+                    looked_at = process_ids
                     await self._look_at(runs, process_ids)
+                    looked_at = ()
+            for process_id in looked_at:
+                # Except for what is not listed then.
+                if process_id in self._dormant:
+                    self._pokes.poke(process_id)
 
     async def _look_at_all(self, runs: trio.Nursery) -> float:
         """Drive what there is to drive; returns when to look again, on trio's clock."""
+        everything = self._timetable.is_everything_due()
+        # Those that are not for here may have become so, or have ended.
+        skip = self._at_work if everything else self._known
         seen: set[str] = set()
         after: str | None = None
         looking = 0.0
         while True:
             began = trio.current_time()
             try:
-                page = await self._registry.list_claimable(self.owner_id, self._known, after=after)
+                page = await self._registry.list_claimable(
+                    self.owner_id, skip, after=after, limit=_PAGE, parked=everything
+                )
             except EffectError as error:
                 _logger.warning(
                     "the registry could not list its processes: %s", error, extra=self._ids
                 )
-                return trio.current_time() + self._options.poll_seconds
+                return self._timetable.after_failure()
             now = trio.current_time()
             looking += now - began
             if after is None:
-                self._left_alone = {}
+                self._left_alone.begin_look(everything)
             seen.update(record.id for record in page.records)
             await self._drive(runs, page.records)
             after = page.next_after
             if after is None:
                 break
-        self._pauses = {i: pause for i, pause in self._pauses.items() if i in seen}
-        # The quicker of two looks: what a first one has to load does not come again.
-        usual, self._last_looking = min(looking, self._last_looking), looking
-        self._poll_seconds = max(self._options.poll_seconds, _LOOKING_SHARE * usual)
-        next_look = trio.current_time() + self._poll_seconds
-        if page.next_expiry_ms is not None:
-            next_look = min(next_look, now + page.next_expiry_ms / 1000)
-        return next_look
+            # There may be very many pages, and who pokes need not wait for them all.
+            await self._look_at(runs, self._pokes.take())
+        if everything:
+            self._left_alone.forget_pauses(but=seen)
+        self._left_alone.note_held(page.held, self._clock.now_ms())
+        expiry = None if page.next_expiry_ms is None else now + page.next_expiry_ms / 1000
+        return self._timetable.after_look(looking, everything, expiry)
 
     async def _look_at(self, runs: trio.Nursery, process_ids: Iterable[str]) -> None:
         records: list[ProcessRecord] = []
@@ -243,8 +256,7 @@ class ProcessWorkRunner:
                 record = await self._registry.get_process(process_id)
             except EffectError as error:
                 self._warn("process %s could not be looked at: %s", process_id, error)
-                # A dormant one would not be found by looking at all.
-                self._dormant.remove(process_id)
+                self._forget_dormant(process_id)
                 continue
             if record is None or record.is_terminal:
                 self._dormant.remove(process_id)
@@ -256,7 +268,13 @@ class ProcessWorkRunner:
         await self._drive(runs, records)
 
     async def _drive(self, runs: trio.Nursery, records: Iterable[ProcessRecord]) -> None:
-        free = await self._less_dormant([record for record in records if self._can_run(record)])
+        free = await self._less_dormant(
+            [
+                record
+                for record in records
+                if record.id not in self._runs and self._left_alone.can_run(record)
+            ]
+        )
         # The slot comes first: a row is claimed only when it can run.
         chosen: list[tuple[ProcessRecord, Activity]] = []
         try:
@@ -296,37 +314,8 @@ class ProcessWorkRunner:
                     continue
                 self._runs[record.id] = run
                 activity.on_change(partial(self._note_activity, run))
-                run.waits.on_shown(self._check_surplus)
+                run.waits.on_shown(self._unloading.check)
                 runs.start_soon(self._run, run, name=f"process {record.id}")
-
-    def _can_run(self, record: ProcessRecord) -> bool:
-        if record.id in self._runs:
-            return False
-        why = self._hindrance(record)
-        if why is None:
-            self._left_alone.pop(record.id, None)
-        else:
-            self._left_alone[record.id] = why
-        return why is None
-
-    def _hindrance(self, record: ProcessRecord) -> str | None:
-        """Why a row is not to be run here, or None."""
-        match record.input:
-            case FunctionInput(rerun=RerunDisposition.EXTERNAL):
-                return "it is external: no worker runs it"
-            case FunctionInput(name=name) if name not in self._definitions:
-                return f"there is no definition {name!r} here"
-            case FunctionInput(name=name, rerun=rerun):
-                here = self._definitions.get(name).rerun
-                if here is not rerun:
-                    return f"the row is {rerun}, the definition {name!r} here is {here}"
-            case other:
-                return f"its input is {other.tag}, and this worker runs functions"
-        pause = self._pauses.get(record.id)
-        left = 0.0 if pause is None else pause.until - trio.current_time()
-        if pause is None or left <= 0:
-            return None
-        return f"its last run broke off ({pause.why}); it is tried again in {left:.1f} s"
 
     async def _less_dormant(self, records: list[ProcessRecord]) -> list[ProcessRecord]:
         """The rows without those that wait for what is not there yet."""
@@ -351,7 +340,7 @@ class ProcessWorkRunner:
                 "the registry could not tell who still waits: %s", error, extra=self._ids
             )
             for process_id in waits:
-                self._dormant.remove(process_id)
+                self._forget_dormant(process_id)
             return [record for record in records if record.id not in waits]
         for process_id in ready:
             self._dormant.remove(process_id)
@@ -359,7 +348,8 @@ class ProcessWorkRunner:
             # Some may have been told of something while the registry was asked.
             return [record for record in records if record.id not in self._dormant]
         still = {i: each for i, each in waits.items() if i not in ready}
-        self._left_alone.update((i, _why(each[0].kind)) for i, each in still.items())
+        for process_id, each in still.items():
+            self._left_alone.note(process_id, _why(each[0].kind))
         return [record for record in records if record.id not in still]
 
     def _waits_of_row(self, record: ProcessRecord, room: int) -> tuple[WaitState, ...]:
@@ -411,10 +401,10 @@ class ProcessWorkRunner:
     def _note_unclaimed(self, record: ProcessRecord, error: Exception) -> None:
         if isinstance(error, PluginError) and error.reason == PluginReason.PROCESS_TERMINAL:
             return
-        self._left_alone[record.id] = f"it could not be claimed: {error}"
+        self._left_alone.note(record.id, f"it could not be claimed: {error}")
         if isinstance(error, LeaseHeldError):
             left = error.left_ms / 1000
-            if left <= self._poll_seconds:
+            if left <= self._timetable.poll_seconds:
                 self._pokes.at(record.id, trio.current_time() + left)
         elif not (isinstance(error, PluginError) and error.reason == PluginReason.LEASE_HELD):
             self._warn("process %s could not be claimed: %s", record.id, error)
@@ -425,7 +415,7 @@ class ProcessWorkRunner:
             await run.run()
         finally:
             del self._runs[process_id]
-            self._parked.pop(run, None)
+            self._unloading.remove(run)
         # Not by what the row says: another worker may be at it just now.
         if any(isinstance(wait.kind, OperatorWait) for wait in run.left_waiting):
             self._tried.add(process_id)
@@ -435,38 +425,21 @@ class ProcessWorkRunner:
             self._dormant.add(process_id, run.left_waiting)
             # Something may have come before it was dormant.
             self._pokes.poke(process_id)
-        last = self._pauses.pop(process_id, None)
-        if run.fault is not None:
-            pause = Pause.after(run.fault, last, trio.current_time())
-            self._pauses[process_id] = pause
-            self._pokes.at(process_id, pause.until)
+        paused_until = self._left_alone.ended_run(process_id, run.fault)
+        if paused_until is not None:
+            self._pokes.at(process_id, paused_until)
 
     def _note_activity(self, run: ProcessRun) -> None:
         if not run.activity.is_parked:
-            self._parked.pop(run, None)
+            self._unloading.remove(run)
         elif self._can_unload(run.record) and not run.is_stopped:
-            self._parked[run] = None
-            self._check_surplus()
+            self._unloading.add(run)
 
-    def _check_surplus(self) -> None:
-        if len(self._parked) > self._options.max_loaded_parked:
-            self._too_many_parked.set()
-
-    async def _unload_surplus(
-        self, task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        with trio.CancelScope() as scope:
-            task_status.started(scope)
-            while True:
-                await self._too_many_parked.wait()
-                self._too_many_parked = trio.Event()
-                surplus = len(self._parked) - self._options.max_loaded_parked
-                # Those that parked first; one whose row is not written yet has its turn
-                # when it is.
-                able = (run for run in tuple(self._parked) if run.can_unload)
-                for run in islice(able, max(surplus, 0)):
-                    del self._parked[run]
-                    run.unload()
+    def _forget_dormant(self, process_id: str) -> None:
+        """See to it that a process is found when everything is looked at."""
+        if process_id in self._dormant:
+            self._dormant.remove(process_id)
+            self._timetable.look_at_everything()
 
     @property
     def _ids(self) -> dict[str, object]:
@@ -478,15 +451,14 @@ class ProcessWorkRunner:
         )
 
 
-class _Known:
-    """The processes that need no look: they run here, or are dormant here."""
+class _AnyOf:
+    """The processes that are in any of some containers."""
 
-    def __init__(self, runs: Mapping[str, ProcessRun], dormant: Dormant) -> None:
-        self._runs = runs
-        self._dormant = dormant
+    def __init__(self, *parts: Container[str]) -> None:
+        self._parts = parts
 
     def __contains__(self, process_id: object) -> bool:
-        return process_id in self._runs or process_id in self._dormant
+        return isinstance(process_id, str) and any(process_id in part for part in self._parts)
 
 
 def _why(kind: WaitKind) -> str:

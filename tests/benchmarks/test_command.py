@@ -146,13 +146,13 @@ def test_what_is_large_is_measured_where_it_is_asked_for(tmp_path: Path) -> None
     done = run("--quick", "--rows", "execute_effect", *sizes, "--json", figures)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text("utf-8"))["scale"]
-    assert len(found) == 14
+    assert len(found) == 15
     for finding in found:
         assert finding["what"] in done.stdout
         assert finding["count"] == (20 if "parked" in finding["what"] else 300)
         assert finding["much"] > 0 or finding["unit"] == "bytes"
     compared = [finding for finding in found if finding["little"] is not None]
-    assert len(compared) == 10
+    assert len(compared) == 11
     assert all(finding["little"] > 0 for finding in compared)
 
 

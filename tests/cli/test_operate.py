@@ -15,8 +15,11 @@ import trio
 from click.testing import Result
 
 from lash_trio import (
+    AttachmentCreateMeta,
     EffectErrorCode,
+    EffectScope,
     FunctionInput,
+    JsonValue,
     ProcessAwaitOutput,
     ProcessDefinitions,
     ProcessProvenance,
@@ -349,10 +352,36 @@ def test_vacuum_takes_what_ended_long_ago(
     report = document(on("vacuum", "--older-than", "0s", "--json"))
     assert report["processes"] == 2
     assert report["events"] == 2
-    assert set(report) == {"processes", "events", "grants", "outcomes", "leases"}
+    kinds = {"processes", "events", "grants", "outcomes", "leases"}
+    assert set(report) == {*kinds, "turns", "attachments", "artifacts"}
     assert [row["id"] for row in document(on("ps", "--all", "--json"))] == ["running"]
     text = on("vacuum", "--older-than", "30d").stdout
     assert text == "deleted: 0 processes, 0 events, 0 grants, 0 outcomes, 0 leases\n"
+
+
+def test_vacuum_takes_turns_and_attachments_where_that_is_asked_for(on: Invoke, db: Path) -> None:
+    async def fill() -> None:
+        async with open_sqlite(db) as stores:
+            meta = AttachmentCreateMeta(media_type="text/plain")
+            refs = [await stores.attachments.put(text, meta) for text in (b"seen", b"unseen")]
+            await stores.artifacts.put("execution_env", b"{}")
+            async with stores.host().scoped(EffectScope.turn("s", "t")) as scope:
+                await scope.step("look", trio_value, refs[0].id)
+
+    trio.run(fill)
+    nothing = on("vacuum", "--older-than", "0s").stdout
+    assert nothing == "deleted: 0 processes, 0 events, 0 grants, 0 outcomes, 0 leases\n"
+    old = on("vacuum", "--older-than", "1h", "--turns", "--attachments").stdout
+    assert old.endswith(" 0 leases, 0 turns, 0 attachments, 0 artifacts\n")
+    some = on("vacuum", "--older-than", "0s", "--attachments").stdout
+    assert some.endswith(" 0 outcomes, 0 leases, 1 attachments, 1 artifacts\n")
+    report = document(on("vacuum", "--older-than", "0s", "--turns", "--attachments", "--json"))
+    assert (report["turns"], report["outcomes"], report["attachments"]) == (1, 1, 1)
+
+
+async def trio_value(value: JsonValue) -> JsonValue:
+    await trio.lowlevel.checkpoint()
+    return value
 
 
 @pytest.mark.parametrize("age", ["", "30", "d", "-1d", "1.5h", "30 d", "1y"])

@@ -7,6 +7,7 @@ from trio.testing import MockClock
 
 from lash_trio import (
     EffectError,
+    InlineEffectHost,
     JsonValue,
     ProcessContext,
     ProcessDefinitions,
@@ -58,7 +59,7 @@ async def child(ctx: ProcessContext) -> None:
 
 async def test_steps_and_children_are_told_of(autojump_clock: MockClock) -> None:
     notes = Notes()
-    async with open_runtime(definitions, host=WatchedHost(notes)) as runtime:
+    async with open_runtime(definitions, host=WatchedHost(notes, InlineEffectHost())) as runtime:
         handle = await runtime.start(p, id="p")
         assert await handle.result() == "yes"
         with pytest.raises(ProcessFailedError):
@@ -76,4 +77,4 @@ async def test_a_blank_scope_is_refused_as_by_any_host() -> None:
     from lash_trio import EffectScope
 
     with pytest.raises(EffectError, match="missing_effect_scope_id"):
-        WatchedHost(Notes()).scoped(EffectScope.process(" "))
+        WatchedHost(Notes(), InlineEffectHost()).scoped(EffectScope.process(" "))

@@ -125,6 +125,10 @@ CAUGHT_BY: dict[type[Faulty], tuple[str, ...]] = {
     sparing.IsReadyTooSoon: ("who_has_what_it_waits_for_is_ready",),
     sparing.ForgetsCancelRequests: ("who_is_asked_to_end_is_ready",),
     sparing.WaitsForNobody: ("who_is_asked_to_end_is_ready",),
+    sparing.LeavesOutWhoIsParked: (
+        "who_is_parked_is_listed_when_there_is_something_for_it",
+        "who_is_asked_to_end_is_listed",
+    ),
     sparing.TellsOfTheFirstOnly: ("who_listens_is_told_of_every_event",),
     waiting.OnlyWaitsForNewEvents: ("an_ordinal_is_at_least_one",),
     waiting.CountsAllTypes: ("ordinals_count_one_type",),

@@ -21,8 +21,9 @@ class ListsWhatIsSkipped(Faulty):
         *,
         after: str | None = None,
         limit: int = 500,
+        parked: bool = True,
     ) -> ClaimablePage:
-        return await super().list_claimable(owner_id, after=after, limit=limit)
+        return await super().list_claimable(owner_id, after=after, limit=limit, parked=parked)
 
 
 class ListsWhatNobodyEverHeld(Faulty):
@@ -35,8 +36,9 @@ class ListsWhatNobodyEverHeld(Faulty):
         *,
         after: str | None = None,
         limit: int = 500,
+        parked: bool = True,
     ) -> ClaimablePage:
-        page = await super().list_claimable(owner_id, skip, after=after, limit=limit)
+        page = await super().list_claimable(owner_id, skip, after=after, limit=limit, parked=parked)
         free = tuple(r for r in page.records if self._log(r.id).lease.lease is None)
         return attrs.evolve(page, records=free)
 
@@ -83,3 +85,22 @@ class TellsOfTheFirstOnly(Faulty):
                 tell(process_id, event_type, ordinal)
 
         return super().listen(tell_first)
+
+
+class LeavesOutWhoIsParked(Faulty):
+    """Leaves out what waits, whether that is there or not."""
+
+    async def list_claimable(
+        self,
+        owner_id: str,
+        skip: Container[str] = (),
+        *,
+        after: str | None = None,
+        limit: int = 500,
+        parked: bool = True,
+    ) -> ClaimablePage:
+        page = await super().list_claimable(owner_id, skip, after=after, limit=limit, parked=parked)
+        if parked:
+            return page
+        busy = tuple(r for r in page.records if r.wait is None or not r.wait.sole)
+        return attrs.evolve(page, records=busy)

@@ -57,9 +57,29 @@ async def test_alarms_that_are_moved_again_and_again_take_no_room() -> None:
     assert len(pokes._heap) < 200
 
 
-async def test_clearing_leaves_alarms() -> None:
+async def test_a_look_at_all_leaves_what_is_asked_of_one() -> None:
+    """It need not be among those that are looked at."""
     pokes = Pokes()
+    pokes.poke(None)
     pokes.poke("p")
     pokes.at("q", 1)
     pokes.clear()
+    assert await pokes.wait() == ("p",)
     assert await pokes.wait() == ("q",)
+    pokes.poke(None)
+    pokes.clear()
+    with trio.move_on_after(5):
+        raise AssertionError(f"nothing was asked for, got {await pokes.wait()}")
+
+
+async def test_what_is_asked_for_can_be_taken_without_waiting() -> None:
+    pokes = Pokes()
+    assert pokes.take() == ()
+    pokes.poke("p")
+    pokes.at("q", 0)
+    pokes.at("r", 1)
+    assert pokes.take() == ("p", "q")
+    assert await pokes.wait() == ("r",)
+    pokes.poke(None)
+    assert pokes.take() == ()
+    assert await pokes.wait() is None

@@ -469,7 +469,7 @@ async def test_an_end_that_cannot_be_written_is_tried_again_after_a_pause(
     async with working(one):
         await trio.sleep(0.6)
         assert one.statistics().left_alone["p"] == (
-            f"its last run broke off ({error}); it is tried again in 0.5 s"
+            f"its last run broke off ({error}); it is tried again in 0.4 s"
         )
         assert registry.statistics().leases == 0
         await registry.await_process("p")

@@ -386,7 +386,7 @@ async def test_a_run_that_the_host_refuses_does_not_stop_the_others(
         assert await ended_at(registry, "b") == 0
         await trio.sleep(0.5)
         assert one.statistics().left_alone == {
-            "a": "its last run broke off (not you); it is tried again in 0.6 s"
+            "a": "its last run broke off (not you); it is tried again in 0.5 s"
         }
         assert await ended_at(registry, "a") == 1.0
 

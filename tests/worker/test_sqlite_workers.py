@@ -33,6 +33,7 @@ from lash_trio.stores.sqlite import (
     SqliteStores,
     open_sqlite,
 )
+from lash_trio.worker._timetable import Timetable
 
 TTL_MS = 300
 
@@ -365,5 +366,58 @@ def test_a_worker_starts_beside_many_that_wait_without_loading_them(path: Path) 
             await handle.signal("go", "x")
             assert await handle.result() == "x"
             assert loads == 6
+
+    real_time(main)
+
+
+def test_what_another_worker_has_parked_comes_back_here(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the row alone: this worker never looks at what only waits."""
+    definitions = ProcessDefinitions()
+
+    @definitions.process("signal", signals=["go"])
+    async def signal(ctx: ProcessContext) -> JsonValue:
+        return await ctx.wait_signal("go")
+
+    @definitions.process("nap")
+    async def nap(ctx: ProcessContext) -> str:
+        await ctx.sleep(1.2)
+        return "woke"
+
+    async def main() -> None:
+        async with running(path, definitions, max_loaded_parked=0) as gone:
+            await gone.start(signal, id="p")
+            await gone.start(nap, id="q")
+            await until(lambda: gone.worker.statistics().unloaded >= 2)
+        monkeypatch.setattr(Timetable, "is_everything_due", lambda _: False)
+        async with running(path, definitions) as here:
+            await trio.sleep(0.2)
+            statistics = here.worker.statistics()
+            assert (statistics.parked, statistics.unloaded) == (0, 0), "it knows nothing of them"
+            await (await here.get("p")).signal("go", "x")
+            assert await (await here.get("p")).result() == "x"
+            assert await (await here.get("q")).result() == "woke"
+
+    real_time(main)
+
+
+def test_what_others_hold_is_told(path: Path) -> None:
+    definitions = ProcessDefinitions()
+
+    @definitions.process("p", signals=["go"])
+    async def p(ctx: ProcessContext) -> JsonValue:
+        return await ctx.wait_signal("go")
+
+    async def main() -> None:
+        async with running(path, definitions, owner_id="one") as runtime:
+            await runtime.start(p, id="p")
+            await waits(runtime, "p")
+            async with running(path, definitions, owner_id="other") as other:
+                await until(lambda: "p" in other.worker.statistics().left_alone)
+                why = other.worker.statistics().left_alone["p"]
+                assert why.startswith("it is leased to 'one' for another ")
+            await (await runtime.get("p")).signal("go")
+            await (await runtime.get("p")).result()
 
     real_time(main)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Container
 
 import attrs
 import pytest
@@ -33,6 +33,7 @@ from lash_trio import (
     WaitTimedOut,
     WorkerOptions,
 )
+from lash_trio.abc import ClaimablePage
 from lash_trio.kernel import TrioClock, effect_envelope
 
 from .support import (
@@ -629,3 +630,95 @@ async def test_the_dump_of_what_is_waited_for(
             "e",
             "    signal go number 1, due in 3.0 s [process:e:signal.go:1], since 0.0 s",
         ]
+
+
+# --- after a time -----------------------------------------------------------------
+
+
+AFTER_A_TIME = WorkerOptions(unload_after_seconds=60, poll_seconds=1000)
+
+
+async def test_what_has_been_parked_for_long_is_unloaded_though_there_is_room(
+    registry: HookedRegistry, some: ProcessDefinitions, host: ReplayingEffectHost
+) -> None:
+    async with working(one := worker(registry, some, AFTER_A_TIME, host=host)):
+        await start(registry, some, one, "signal", "p")
+        await trio.sleep(20)
+        await start(registry, some, one, "signal", "q")
+        await trio.sleep(39)
+        assert (one.statistics().parked, one.statistics().unloaded) == (2, 0)
+        await trio.sleep(2)
+        assert (one.statistics().parked, one.statistics().unloaded) == (1, 1)
+        await trio.sleep(20)
+        assert (one.statistics().parked, one.statistics().unloaded) == (0, 2)
+        for process_id in ("q", "p"):
+            await send(registry, "signal.go", "x", process_id)
+            assert await value_of(registry, process_id) == ["x", 81]
+    assert STEPS == {"p": 1, "q": 1}
+
+
+async def test_what_goes_on_in_time_is_not_unloaded(
+    registry: HookedRegistry, some: ProcessDefinitions, host: ReplayingEffectHost
+) -> None:
+    async with working(one := worker(registry, some, AFTER_A_TIME, host=host)):
+        await start(registry, some, one, "sleep", seconds=59)
+        await start(registry, some, one, "both", "q")
+        assert await value_of(registry) == 59
+        # One of its two waits was over at 50, and it has been parked since then.
+        await trio.sleep(50)
+        assert (one.statistics().parked, one.statistics().unloaded) == (1, 0)
+        await trio.sleep(2)
+        assert (one.statistics().parked, one.statistics().unloaded) == (0, 1)
+    assert LOADS == {"p": 1, "q": 1}
+
+
+async def test_what_is_about_to_go_on_is_not_unloaded(
+    registry: HookedRegistry, some: ProcessDefinitions, host: ReplayingEffectHost
+) -> None:
+    async with working(one := worker(registry, some, AFTER_A_TIME, host=host)):
+        await start(registry, some, one, "sleep", seconds=60.5)
+        await start(registry, some, one, "sleep", "q", seconds=61.2)
+        assert await value_of(registry) == 60.5
+        assert await value_of(registry, "q") == 61.2
+    assert LOADS == {"p": 1, "q": 2}, "the second had more than a second to go"
+
+
+# --- looking ----------------------------------------------------------------------
+
+
+class SlowPages(HookedRegistry):
+    """Lists one row a page, and takes a second for each."""
+
+    async def list_claimable(
+        self,
+        owner_id: str,
+        skip: Container[str] = (),
+        *,
+        after: str | None = None,
+        limit: int = 500,
+        parked: bool = True,
+    ) -> ClaimablePage:
+        await trio.sleep(1)
+        rows = [
+            record
+            for record in await self.list_non_terminal()
+            if record.id > (after or "") and record.id not in skip
+        ]
+        return ClaimablePage(
+            records=tuple(rows[:1]), next_after=rows[0].id if len(rows) > 1 else None
+        )
+
+
+async def test_a_poke_need_not_wait_until_everything_was_looked_at(
+    some: ProcessDefinitions, host: ReplayingEffectHost
+) -> None:
+    registry = SlowPages()
+    for number in range(20):
+        await register(registry, some, "signal", f"p{number:02}")
+    async with working(one := worker(registry, some, NONE_PARKED, host=host)):
+        await trio.sleep(2.5)
+        await register(registry, some, "sleep", "q", seconds=0)
+        one.poke("q")
+        assert await value_of(registry, "q") == 3
+        await trio.sleep(30)
+        assert one.statistics().unloaded == 20

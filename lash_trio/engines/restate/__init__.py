@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-if find_spec("restate") is None or find_spec("h2") is None:
+if any(find_spec(name) is None for name in ("restate", "h2", "httpx2")):
     raise ImportError(
-        "lash_trio.engines.restate needs restate-sdk and h2; install them with: "
+        "lash_trio.engines.restate needs restate-sdk, h2 and httpx2; install them with: "
         "pip install 'lash-trio[restate]'"
     )
 
+from ._client import RestateProcessRegistry as RestateProcessRegistry
+from ._client_options import RestateRegistryOptions as RestateRegistryOptions
 from ._controller import (
     OUTSIDE_HANDLER as OUTSIDE_HANDLER,
     RestateEffectController as RestateEffectController,
@@ -18,4 +20,5 @@ from ._controller import (
 from ._discovery import PROCESS_SERVICE as PROCESS_SERVICE
 from ._endpoint import RestateEndpoint as RestateEndpoint
 from ._options import RestateOptions as RestateOptions
+from ._parking import ParkingRegistry as ParkingRegistry
 from ._process import ProcessProgram as ProcessProgram, RunningProcess as RunningProcess

@@ -6,7 +6,8 @@ Source: the endpoint manifest of Restate
 
 from __future__ import annotations
 
-from ...model import JsonObject, canonical_json
+from ...model import JsonObject, JsonValue, canonical_json
+from ._object import Objects
 from ._options import RestateOptions
 
 PROCESS_SERVICE = "LashProcess"
@@ -20,13 +21,20 @@ _MEDIA_TYPE = "application/vnd.restate.endpointmanifest.v{}+json"
 _FIRST_VERSION_WITH_RETRIES = 4
 _JSON = "application/json"
 
+_OBJECT_INACTIVITY_MS = 60_000
+_IDEMPOTENCY_MS = 600_000
 
-def manifest(accept: str, options: RestateOptions) -> tuple[str, bytes] | None:
+
+def manifest(
+    accept: str, options: RestateOptions, objects: Objects, *, runs_processes: bool
+) -> tuple[str, bytes] | None:
     """The manifest, in the best version that both sides know.
 
     Args:
         accept: the request's header.
         options: of the endpoint.
+        objects: the handlers of the virtual objects that it serves.
+        runs_processes: whether it serves the workflow.
 
     Returns:
         Its media type and its text; None where there is no common version.
@@ -34,13 +42,17 @@ def manifest(accept: str, options: RestateOptions) -> tuple[str, bytes] | None:
     for version in (4, 3):
         media_type = _MEDIA_TYPE.format(version)
         if media_type in accept:
-            with_retries = version >= _FIRST_VERSION_WITH_RETRIES
-            return media_type, canonical_json(_manifest(options, with_retries)).encode()
+            services = [_object(name, objects, options) for name in objects]
+            if runs_processes:
+                services.insert(0, _workflow(options))
+            if version >= _FIRST_VERSION_WITH_RETRIES:
+                services = [{**service, **_retries(options)} for service in services]
+            return media_type, canonical_json(_manifest([*services])).encode()
     return None
 
 
-def _manifest(options: RestateOptions, with_retries: bool) -> JsonObject:
-    service: JsonObject = {
+def _workflow(options: RestateOptions) -> JsonObject:
+    return {
         "name": PROCESS_SERVICE,
         "ty": "WORKFLOW",
         "documentation": "Processes of lash_trio; the key is the id of the process.",
@@ -53,15 +65,40 @@ def _manifest(options: RestateOptions, with_retries: bool) -> JsonObject:
             _handler(CANCEL, "SHARED", {}),
         ],
     }
-    if with_retries:
-        service["retryPolicyInitialInterval"] = options.first_retry_ms
-        service["retryPolicyMaxInterval"] = options.longest_retry_ms
-        service["retryPolicyExponentiationFactor"] = 2.0
+
+
+def _object(name: str, objects: Objects, options: RestateOptions) -> JsonObject:
+    return {
+        "name": name,
+        "ty": "VIRTUAL_OBJECT",
+        "documentation": "The registry of processes of lash_trio.",
+        # A log may be long, and no call needs more than a few keys of it.
+        "enableLazyState": True,
+        "inactivityTimeout": _OBJECT_INACTIVITY_MS,
+        "abortTimeout": options.abort_timeout_ms,
+        "journalRetention": 0,
+        "idempotencyRetention": _IDEMPOTENCY_MS,
+        "handlers": [
+            _handler(handler_name, "SHARED" if handler.is_shared else "EXCLUSIVE", {})
+            for handler_name, handler in objects[name].items()
+        ],
+    }
+
+
+def _retries(options: RestateOptions) -> JsonObject:
+    return {
+        "retryPolicyInitialInterval": options.first_retry_ms,
+        "retryPolicyMaxInterval": options.longest_retry_ms,
+        "retryPolicyExponentiationFactor": 2.0,
+    }
+
+
+def _manifest(services: list[JsonValue]) -> JsonObject:
     return {
         "protocolMode": "BIDI_STREAM",
         "minProtocolVersion": 5,
         "maxProtocolVersion": 7,
-        "services": [service],
+        "services": services,
     }
 
 

@@ -8,12 +8,17 @@ from typing import TypeVar
 
 import trio
 
+from ...abc import Clock
+from ...kernel import SystemClock
 from ._attempt import Attempt
 from ._controller import RestateEffectHost
 from ._discovery import CANCEL, PROCESS_SERVICE, RUN, SIGNAL, manifest
 from ._ending import Ending
 from ._frames import JournalReader
 from ._http2 import Http2Connection, Http2Stream
+from ._object import ObjectHandler
+from ._object_call import VmObjectCall
+from ._objects import registry_objects
 from ._options import RestateOptions
 from ._process import ProcessHandlers, ProcessProgram
 from ._vm import IdentityRefused, IdentityVerifier, Vm, VmFault
@@ -29,15 +34,17 @@ ListenerT = TypeVar("ListenerT", bound="trio.abc.Listener[trio.abc.Stream]")
 
 
 class RestateEndpoint:
-    """Serves processes to a Restate server.
+    """Serves processes, and the registry of them, to a Restate server.
 
     Restate calls it over HTTP/2, without encryption: put a proxy before it where the
     network is not yours.  It serves until :meth:`drain`, or until cancelled.
 
     Args:
-        processes: what there is to run.
+        processes: what there is to run; with None it serves the registry alone, and what
+            is registered is run by nobody.
         options: how.
         host: opens the effect scopes of the processes.
+        clock: tells the time of rows, events and leases; the time of day where None.
 
     Raises:
         ValueError: an identity key is none.
@@ -48,21 +55,26 @@ class RestateEndpoint:
 
     def __init__(
         self,
-        processes: ProcessProgram,
+        processes: ProcessProgram | None,
         options: RestateOptions | None = None,
         *,
         host: RestateEffectHost | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._options = RestateOptions() if options is None else options
         self._verifier = IdentityVerifier(self._options.identity_keys)
-        handlers = ProcessHandlers(processes, RestateEffectHost() if host is None else host)
-        self._handlers: Mapping[str, Callable[[Attempt], Awaitable[Ending]]] = {
-            RUN: handlers.run,
-            SIGNAL: handlers.signal,
-            CANCEL: handlers.cancel,
-        }
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._handlers: Mapping[str, Callable[[Attempt], Awaitable[Ending]]] = {}
+        if processes is not None:
+            handlers = ProcessHandlers(processes, RestateEffectHost() if host is None else host)
+            self._handlers = {
+                RUN: handlers.run,
+                SIGNAL: handlers.signal,
+                CANCEL: handlers.cancel,
+            }
+        self._objects = registry_objects(runs_processes=processes is not None)
         self._connections: set[Http2Connection] = set()
-        self._attempts: set[Attempt] = set()
+        self._attempts: set[Attempt | VmObjectCall] = set()
         self._listening = trio.CancelScope()
         self._stopped = trio.Event()
         self.port: int | None = None
@@ -161,12 +173,14 @@ class RestateEndpoint:
             await self._discover(stream)
         elif parts[1:3] == ["invoke", PROCESS_SERVICE] and parts[3] in self._handlers:
             await self._invoke(stream, self._handlers[parts[3]])
+        elif parts[1:2] == ["invoke"] and parts[3] in self._objects.get(parts[2], {}):
+            await self._call_object(stream, self._objects[parts[2]][parts[3]])
         else:
             await _answer(stream, _NOT_FOUND)
 
     async def _discover(self, stream: Http2Stream) -> None:
         accept = dict(stream.headers).get("accept", "")
-        found = manifest(accept, self._options)
+        found = manifest(accept, self._options, self._objects, runs_processes=bool(self._handlers))
         if found is None:
             text = f"this endpoint knows versions 3 and 4 of the manifest, got {accept!r}"
             await _answer(stream, _UNSUPPORTED, "text/plain", text.encode())
@@ -176,26 +190,52 @@ class RestateEndpoint:
     async def _invoke(
         self, stream: Http2Stream, handler: Callable[[Attempt], Awaitable[Ending]]
     ) -> None:
-        try:
-            vm = Vm(stream.headers)
-        except VmFault as error:
-            await _answer(stream, _UNSUPPORTED, "text/plain", str(error).encode())
-            return
-        status, headers = vm.response_head()
-        stream.begin(status, headers)
-        if status != _OK:
-            stream.end()
+        vm = await _begin(stream)
+        if vm is None:
             return
         attempt = await _open_attempt(vm, stream, self._options.park_after_seconds)
         if attempt is None:
-            await stream.send(bytearray(vm.take_output()))
-            stream.end()
+            await _say_last_words(vm, stream)
             return
         self._attempts.add(attempt)
         try:
             await attempt.serve(handler)
         finally:
             self._attempts.discard(attempt)
+
+    async def _call_object(self, stream: Http2Stream, handler: ObjectHandler) -> None:
+        vm = await _begin(stream)
+        if vm is None:
+            return
+        call = await VmObjectCall.open(vm, stream, self._clock)
+        if call is None:
+            await _say_last_words(vm, stream)
+            return
+        self._attempts.add(call)
+        try:
+            await call.serve(handler)
+        finally:
+            self._attempts.discard(call)
+
+
+async def _begin(stream: Http2Stream) -> Vm | None:
+    """Begin the response to an invocation; None where the request is none of one."""
+    try:
+        vm = Vm(stream.headers)
+    except VmFault as error:
+        await _answer(stream, _UNSUPPORTED, "text/plain", str(error).encode())
+        return None
+    status, headers = vm.response_head()
+    stream.begin(status, headers)
+    if status != _OK:
+        stream.end()
+        return None
+    return vm
+
+
+async def _say_last_words(vm: Vm, stream: Http2Stream) -> None:
+    await stream.send(bytearray(vm.take_output()))
+    stream.end()
 
 
 async def _open_attempt(vm: Vm, stream: Http2Stream, park_after_seconds: float) -> Attempt | None:

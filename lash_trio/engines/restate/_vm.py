@@ -150,6 +150,47 @@ class Vm:
         with _refusals():
             return self._core.sys_complete_promise_success(key, value)
 
+    def read_state(self, key: str) -> int:
+        """Ask for what stands under a key of the object's state; None where nothing does."""
+        with _refusals():
+            return self._core.sys_get_state(key)
+
+    def read_state_keys(self) -> int:
+        """Ask for all keys of the object's state, which :meth:`take_keys` gives."""
+        with _refusals():
+            return self._core.sys_get_state_keys()
+
+    def write_state(self, key: str, value: bytes) -> None:
+        """Write a value under a key of the object's state."""
+        with _refusals():
+            self._core.sys_set_state(key, value)
+
+    def clear_state(self, key: str) -> None:
+        """Remove what stands under a key of the object's state."""
+        with _refusals():
+            self._core.sys_clear_state(key)
+
+    def call(self, service: str, key: str, handler: str, body: bytes) -> int:
+        """Call a handler of another object and ask for its result."""
+        with _refusals():
+            return self._core.sys_call(service, handler, body, key).result_handle
+
+    def send(self, service: str, key: str, handler: str, body: bytes) -> None:
+        """Have a handler of another object called once, without waiting for it."""
+        with _refusals():
+            self._core.sys_send(service, handler, body, key)
+
+    def awakeable(self) -> tuple[str, int]:
+        """Something that anybody can complete who has its name; the name, and its handle."""
+        with _refusals():
+            name, handle = self._core.sys_awakeable()
+        return name, handle
+
+    def complete_awakeable(self, name: str, value: bytes) -> None:
+        """Complete an awakeable, wherever it waits."""
+        with _refusals():
+            self._core.sys_resolve_awakeable(name, value)
+
     def progress(self, handles: Sequence[int]) -> Progress | RunNeeded:
         """Go on until one of some handles is completed, as far as that goes without IO.
 
@@ -186,6 +227,13 @@ class Vm:
                 return Failure(code=code, message=message)
             case _:
                 raise VmFault(f"expected a result of handle {handle}, got {found!r}")
+
+    def take_keys(self, handle: int) -> list[str]:
+        """The keys that a completed handle of :meth:`read_state_keys` has, once."""
+        found = self._core.take_notification(handle)
+        if not isinstance(found, list):
+            raise VmFault(f"expected the keys of handle {handle}, got {found!r}")
+        return [str(each) for each in cast("list[object]", found)]
 
     def write_output(self, value: bytes) -> None:
         """Return a value from the handler."""
@@ -260,6 +308,11 @@ class _Run(Protocol):
     def handle(self) -> int: ...
 
 
+class _Called(Protocol):
+    @property
+    def result_handle(self) -> int: ...
+
+
 class _Core(Protocol):
     """What is used of ``restate.vm.VMWrapper``, with the types that it has in fact."""
 
@@ -278,6 +331,14 @@ class _Core(Protocol):
     def sys_get_promise(self, name: str) -> int: ...
     def sys_peek_promise(self, name: str) -> int: ...
     def sys_complete_promise_success(self, name: str, value: bytes) -> int: ...
+    def sys_get_state(self, name: str) -> int: ...
+    def sys_get_state_keys(self) -> int: ...
+    def sys_set_state(self, name: str, value: bytes) -> None: ...
+    def sys_clear_state(self, name: str) -> None: ...
+    def sys_call(self, service: str, handler: str, parameter: bytes, key: str) -> _Called: ...
+    def sys_send(self, service: str, handler: str, parameter: bytes, key: str) -> int: ...
+    def sys_awakeable(self) -> tuple[str, int]: ...
+    def sys_resolve_awakeable(self, name: str, value: bytes) -> None: ...
     def propose_run_completion_success(self, handle: int, output: bytes) -> None: ...
     def sys_write_output_success(self, output: bytes) -> None: ...
     def sys_write_output_failure(self, output: core.Failure) -> None: ...

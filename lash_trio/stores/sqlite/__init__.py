@@ -19,5 +19,5 @@ from ._database import (
 from ._journal import SqliteEffectJournal as SqliteEffectJournal
 from ._registry import SqliteProcessRegistry as SqliteProcessRegistry
 from ._stores import SqliteStores as SqliteStores, open_sqlite as open_sqlite
-from ._vacuum import VacuumReport as VacuumReport
+from ._vacuum_report import VacuumReport as VacuumReport
 from ._watch import Watching as Watching

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ...abc import ArtifactStore
+from ...abc import ArtifactStore, Clock
+from ...kernel import SystemClock
 from ...model import DurabilityTier, StoreError, artifact_reference
 from ._database import SqliteDatabase
 from ._sql import SqlConnection
 from ._writer import Appended
+
+_PUT_AGAIN_MS = 60_000
 
 
 class SqliteArtifactStore(ArtifactStore):
@@ -14,10 +17,12 @@ class SqliteArtifactStore(ArtifactStore):
 
     Args:
         database: the opened file.
+        clock: tells when something was put; the time of day where None.
     """
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock: Clock = SystemClock() if clock is None else clock
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -30,8 +35,11 @@ class SqliteArtifactStore(ArtifactStore):
 
         def write(connection: SqlConnection, _: list[Appended]) -> None:
             connection.execute(
-                "INSERT OR IGNORE INTO artifacts (reference, kind, data) VALUES (?, ?, ?)",
-                (reference, kind, data),
+                "INSERT INTO artifacts (reference, kind, data, put_at_ms) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (reference) DO UPDATE SET put_at_ms = excluded.put_at_ms"
+                # It writes the bytes anew, so not for each of many puts.
+                f" WHERE excluded.put_at_ms > put_at_ms + {_PUT_AGAIN_MS}",
+                (reference, kind, data, self._clock.now_ms()),
             )
 
         await self._database.write(write)

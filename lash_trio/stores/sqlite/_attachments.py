@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
-from ...abc import AttachmentStore
+from ...abc import AttachmentStore, Clock
+from ...kernel import SystemClock
 from ...model import AttachmentCreateMeta, AttachmentRef, DurabilityTier, StoreError
 from ._database import SqliteDatabase
 from ._sql import SqlConnection
 from ._writer import Appended
+
+_PUT_AGAIN_MS = 60_000
 
 
 class SqliteAttachmentStore(AttachmentStore):
@@ -16,10 +19,12 @@ class SqliteAttachmentStore(AttachmentStore):
 
     Args:
         database: the opened file.
+        clock: tells when something was put; the time of day where None.
     """
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock: Clock = SystemClock() if clock is None else clock
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -32,8 +37,11 @@ class SqliteAttachmentStore(AttachmentStore):
 
         def write(connection: SqlConnection, _: list[Appended]) -> None:
             connection.execute(
-                "INSERT OR IGNORE INTO attachments (id, data) VALUES (?, ?)",
-                (attachment_id, data),
+                "INSERT INTO attachments (id, data, put_at_ms) VALUES (?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET put_at_ms = excluded.put_at_ms"
+                # It writes the bytes anew, so not for each of many puts.
+                f" WHERE excluded.put_at_ms > put_at_ms + {_PUT_AGAIN_MS}",
+                (attachment_id, data, self._clock.now_ms()),
             )
 
         await self._database.write(write)

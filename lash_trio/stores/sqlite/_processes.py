@@ -8,6 +8,7 @@ from functools import lru_cache
 import attrs
 
 from ...model import (
+    CANCEL_REQUESTED,
     MAX_SEQUENCE,
     PLAIN_SEMANTICS,
     CausalRef,
@@ -19,11 +20,15 @@ from ...model import (
     ProcessEvent,
     ProcessEventAppendRequest,
     ProcessEventSemantics,
+    ProcessEventType,
     ProcessExternalRef,
+    ProcessInput,
     ProcessLease,
+    ProcessListFilter,
     ProcessRecord,
     ProcessRegistration,
     ProcessStatus,
+    ProcessStatusFilter,
     RecordedEvent,
     Replay,
     SessionScope,
@@ -31,11 +36,13 @@ from ...model import (
     canonical_json as canonical,
     check_fence,
     dumps,
+    from_json,
     loads,
     parse_json,
     prepare_append,
     unknown_process,
 )
+from . import _parked
 from ._leases import LEASE_COLUMNS, lease_state
 from ._sql import SqlConnection, SqlValue
 from ._writer import Appended
@@ -47,21 +54,43 @@ _COLUMNS = (
 _EVENT_COLUMNS = "sequence, type, payload, semantics, occurred_at_ms, replay_key"
 
 
+@attrs.frozen(kw_only=True)
+class EventTypes:
+    """The event types of a registration, as they were declared and by their names."""
+
+    declared: tuple[ProcessEventType, ...]
+    by_name: dict[str, DeclaredType]
+
+
+@attrs.frozen(kw_only=True)
 class Declared:
     """What never changes of a process: parsed once, kept for as long as it is in use."""
 
-    def __init__(self, registration: ProcessRegistration) -> None:
-        self.registration = registration
-        self.types = {
-            event_type.name: DeclaredType(event_type) for event_type in registration.event_types
-        }
+    registration: ProcessRegistration
+    types: dict[str, DeclaredType]
 
 
-# A registration never changes under its hash, and many processes differ by their
-# id and arguments alone; a worker touches the same few thousand again and again.
+# All processes of a definition have the same ones, and most of a registration is them.
+@lru_cache(maxsize=1024)
+def _event_types(text: str) -> EventTypes:
+    declared = loads(tuple[ProcessEventType, ...], text)
+    return EventTypes(
+        declared=declared,
+        by_name={event_type.name: DeclaredType(event_type) for event_type in declared},
+    )
+
+
+# A worker touches the same few thousand again and again.
 @lru_cache(maxsize=4096)
 def _declared(text: str) -> Declared:
-    return Declared(loads(ProcessRegistration, text))
+    document = parse_json(text)
+    if not isinstance(document, dict):
+        raise TypeError(f"a registration is a JSON object, got {text!r}")
+    types = _event_types(canonical(document.pop("event_types", [])))
+    asked = from_json(ProcessRegistration, document)
+    return Declared(
+        registration=attrs.evolve(asked, event_types=types.declared), types=types.by_name
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -88,6 +117,11 @@ class Row:
     def is_terminal(self) -> bool:
         """Whether the process has ended."""
         return self.status.is_terminal
+
+    @property
+    def input(self) -> ProcessInput:
+        """What it runs."""
+        return _declared(self.text).registration.input
 
     @property
     def wake_target(self) -> SessionScope | None:
@@ -155,6 +189,24 @@ def get(connection: SqlConnection, process_id: str) -> Row:
     return row
 
 
+def condition(filter: ProcessListFilter) -> tuple[str, list[SqlValue]]:
+    """The condition that says what :meth:`ProcessListFilter.matches` says."""
+    parts: list[str] = ["true"]
+    values: list[SqlValue] = []
+    if filter.status is ProcessStatusFilter.RUNNING:
+        # A literal, so that the partial index is used.
+        parts.append("state = 'running'")
+    elif filter.status is not ProcessStatusFilter.ANY:
+        parts.append("state = ?")
+        values.append(str(filter.status))
+    if filter.definition is not None:
+        parts.append("definition = ?")
+        values.append(filter.definition)
+    if filter.waiting is not None:
+        parts.append(f"wait IS {'NOT ' if filter.waiting else ''}NULL")
+    return " AND ".join(parts), values
+
+
 def held_leases(connection: SqlConnection) -> list[ProcessLease]:
     """The leases that were claimed and not given back, ordered by process id."""
     found = connection.execute(
@@ -182,7 +234,7 @@ def insert(connection: SqlConnection, prepared: PreparedRegistration, now_ms: in
     definition = asked.input.name if isinstance(asked.input, FunctionInput) else None
     connection.execute(
         "INSERT INTO processes (id, registration, registration_hash, definition, created_at_ms,"
-        " updated_at_ms, state, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " updated_at_ms, state, status, look_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             asked.id,
             dumps(asked),
@@ -192,6 +244,7 @@ def insert(connection: SqlConnection, prepared: PreparedRegistration, now_ms: in
             now_ms,
             record.status.label,
             dumps(record.status),
+            _parked.look_at_first(asked.input),
         ),
     )
 
@@ -241,10 +294,15 @@ def append(
         update(connection, row.number, "updated_at_ms", now_ms)
     else:
         connection.execute(
-            "UPDATE processes SET updated_at_ms = ?, wait = NULL, state = ?, status = ?"
-            " WHERE number = ?",
+            "UPDATE processes SET updated_at_ms = ?, wait = NULL, waits_on = NULL, state = ?,"
+            " status = ? WHERE number = ?",
             (now_ms, prepared.status.label, dumps(prepared.status), row.number),
         )
+    _parked.event_came(
+        connection, row.id, event.event_type, ordinal, is_end=prepared.status is not None
+    )
+    if event.event_type == CANCEL_REQUESTED:
+        _parked.look_now(connection, row.number)
     appended.append(
         Appended(
             position,

@@ -31,7 +31,6 @@ from ...model import (
     ProcessRegistration,
     ProcessSessionDeleteReport,
     ProcessStartGrant,
-    ProcessStatusFilter,
     SessionScope,
     WaitState,
     check_event_wait,
@@ -47,7 +46,7 @@ from ...model import (
     waiting_event,
 )
 from . import _grants, _processes
-from ._claimable import WorkerSide
+from ._claimable import WorkerSide, show_wait
 from ._database import SqliteDatabase
 from ._leases import LEASE_COLUMNS, lease_values
 from ._sql import SqlConnection, SqlValue
@@ -131,7 +130,7 @@ class SqliteProcessRegistry(WorkerSide):
     async def _list(
         self, filter: ProcessListFilter, after: str | None, most: int
     ) -> list[ProcessRecord]:
-        where, values = _condition(filter)
+        where, values = _processes.condition(filter)
         if after is not None:
             where, values = f"id > ? AND {where}", [after, *values]
         where = f"{where} ORDER BY id LIMIT ?"
@@ -258,30 +257,42 @@ class SqliteProcessRegistry(WorkerSide):
 
     async def wait_event_nth(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent:
         await trio.lowlevel.checkpoint_if_cancelled()
-        row = await self._database.read(lambda connection: _processes.get(connection, process_id))
-        check_event_wait(process_id, row.declared, event_type, ordinal)
+
+        def check(connection: SqlConnection) -> None:
+            row = _processes.get(connection, process_id)
+            check_event_wait(process_id, row.declared, event_type, ordinal)
+
         return await self._wait_event(
             process_id,
             (event_type, ordinal),
+            check,
             "type = ? AND ordinal = ?",
             event_type,
             _processes.bounded(ordinal),
         )
 
     async def wait_next_event(self, process_id: str, after_sequence: int) -> ProcessEvent:
-        await self._database.read(lambda connection: _processes.number_of(connection, process_id))
         sequence = max(after_sequence, 0) + 1
         return await self._wait_event(
-            process_id, any_event(sequence), "sequence = ?", _processes.bounded(sequence)
+            process_id, any_event(sequence), None, "sequence = ?", _processes.bounded(sequence)
         )
 
     async def _wait_event(
-        self, process_id: str, slot: tuple[str, int], where: str, *values: SqlValue
+        self,
+        process_id: str,
+        slot: tuple[str, int],
+        check: Callable[[SqlConnection], None] | None,
+        where: str,
+        *values: SqlValue,
     ) -> ProcessEvent:
+        def read(connection: SqlConnection) -> list[ProcessEvent]:
+            # In the same hop: most who wait look once.
+            if check is not None:
+                check(connection)
+            return _processes.events(connection, process_id, where, *values)
+
         async def look() -> ProcessEvent | None:
-            found = await self._database.read(
-                lambda connection: _processes.events(connection, process_id, where, *values)
-            )
+            found = await self._database.read(read)
             return found[0] if found else None
 
         return await self._database.waiters.wait(process_id, slot, look)
@@ -299,7 +310,7 @@ class SqliteProcessRegistry(WorkerSide):
         self, process_id: str, wait: WaitState, fence: ProcessLease | None = None
     ) -> ProcessRecord:
         return await self._change_wait(
-            process_id, fence, dumps(wait), lambda record: waiting_event(record, wait)
+            process_id, fence, wait, lambda record: waiting_event(record, wait)
         )
 
     async def clear_process_wait(
@@ -311,7 +322,7 @@ class SqliteProcessRegistry(WorkerSide):
         self,
         process_id: str,
         fence: ProcessLease | None,
-        text: str | None,
+        wait: WaitState | None,
         event_for: Callable[[ProcessRecord], ProcessEventAppendRequest | None],
     ) -> ProcessRecord:
         def write(connection: SqlConnection, appended: list[Appended]) -> ProcessRecord:
@@ -320,7 +331,7 @@ class SqliteProcessRegistry(WorkerSide):
             if request is not None:
                 now_ms = self._clock.now_ms()
                 _processes.append(connection, appended, row, request, now_ms, fence)
-                _processes.update(connection, row.number, "wait", text)
+                show_wait(connection, row, wait)
                 row = _processes.get(connection, process_id)
             return row.record
 
@@ -434,6 +445,17 @@ class SqliteProcessRegistry(WorkerSide):
         row = await self._database.read(lambda connection: _processes.get(connection, process_id))
         return row.lease.lease
 
+    async def times_claimed(self, process_id: str) -> int:
+        """How often a process has been claimed: its fencing token, that of the last lease.
+
+        Raises:
+            PluginError: ``unknown_process``.
+
+        Always a checkpoint.
+        """
+        row = await self._database.read(lambda connection: _processes.get(connection, process_id))
+        return row.lease.fencing_token
+
     async def list_leases(self) -> list[ProcessLease]:
         """The leases that were claimed and not given back, expired ones included, by process id.
 
@@ -473,21 +495,3 @@ def _store_lease(connection: SqlConnection, row: _processes.Row, state: LeaseSta
             f"UPDATE processes SET ({LEASE_COLUMNS}) = (?, ?, ?, ?, ?) WHERE number = ?",
             (*lease_values(state), row.number),
         )
-
-
-def _condition(filter: ProcessListFilter) -> tuple[str, list[SqlValue]]:
-    """The condition that says what :meth:`ProcessListFilter.matches` says."""
-    parts: list[str] = ["true"]
-    values: list[SqlValue] = []
-    if filter.status is ProcessStatusFilter.RUNNING:
-        # A literal, so that the partial index is used.
-        parts.append("state = 'running'")
-    elif filter.status is not ProcessStatusFilter.ANY:
-        parts.append("state = ?")
-        values.append(str(filter.status))
-    if filter.definition is not None:
-        parts.append("definition = ?")
-        values.append(filter.definition)
-    if filter.waiting is not None:
-        parts.append(f"wait IS {'NOT ' if filter.waiting else ''}NULL")
-    return " AND ".join(parts), values

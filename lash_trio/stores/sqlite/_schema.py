@@ -134,6 +134,24 @@ MIGRATIONS: tuple[str, ...] = (
         data BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    -- When a worker has to look at a row: 0 for at any time, null for not before the
+    -- event that it waits on.
+    ALTER TABLE processes ADD COLUMN look_at_ms INTEGER DEFAULT 0;
+    ALTER TABLE processes ADD COLUMN waits_on TEXT;
+    CREATE INDEX processes_to_look_at ON processes (look_at_ms, id)
+        WHERE state = 'running' AND look_at_ms IS NOT NULL;
+    CREATE INDEX processes_waiting_on ON processes (waits_on) WHERE waits_on IS NOT NULL;
+    -- Who holds what, and which lease ends next.
+    CREATE INDEX processes_held ON processes (owner_id, expires_at_ms)
+        WHERE owner_id IS NOT NULL;
+
+    -- When it was put last; of those that are there already nobody knows.
+    ALTER TABLE attachments ADD COLUMN put_at_ms INTEGER;
+    ALTER TABLE artifacts ADD COLUMN put_at_ms INTEGER;
+    UPDATE attachments SET put_at_ms = CAST(1000 * unixepoch('subsec') AS INTEGER);
+    UPDATE artifacts SET put_at_ms = CAST(1000 * unixepoch('subsec') AS INTEGER);
+    """,
 )
 """One script a version; a file of version n has had the first n."""
 

@@ -6,11 +6,12 @@ checker knows nothing of what it reads; these it knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 SqlValue: TypeAlias = int | float | str | bytes | None
+SqlBindings: TypeAlias = Sequence[SqlValue] | Mapping[str, SqlValue]
 
 
 class SqlRows(Protocol):
@@ -25,7 +26,7 @@ class SqlConnection(Protocol):
 
     @property
     def in_transaction(self) -> bool: ...
-    def execute(self, statements: str, bindings: Sequence[SqlValue] = (), /) -> SqlRows: ...
+    def execute(self, statements: str, bindings: SqlBindings = (), /) -> SqlRows: ...
     def executemany(
         self, statements: str, sequenceofbindings: Iterable[Sequence[SqlValue]], /
     ) -> SqlRows: ...

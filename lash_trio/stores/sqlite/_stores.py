@@ -16,7 +16,10 @@ from ._attachments import SqliteAttachmentStore
 from ._database import SqliteDatabase, SqliteOptions
 from ._journal import SqliteEffectJournal
 from ._registry import SqliteProcessRegistry
-from ._vacuum import VacuumReport, vacuum
+from ._vacuum import vacuum_processes
+from ._vacuum_attachments import vacuum_attachments
+from ._vacuum_report import VacuumReport
+from ._vacuum_turns import vacuum_turns
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +48,9 @@ class SqliteStores:
         """A host that records and replays in this file."""
         return ReplayingEffectHost(self.journal, options, owner_id=owner_id)
 
-    async def vacuum(self, *, older_than_ms: int) -> VacuumReport:
+    async def vacuum(
+        self, *, older_than_ms: int, turns: bool = False, attachments: bool = False
+    ) -> VacuumReport:
         """Delete processes that ended long ago, with their events, grants, outcomes and leases.
 
         A process goes whole, in one transaction, and each transaction is short, so
@@ -55,7 +60,15 @@ class SqliteStores:
 
         Args:
             older_than_ms: how long ago the last event of a process that has ended must
-                be, in milliseconds.
+                be, in milliseconds; likewise for what follows.
+            turns: whether to delete what is recorded of scopes that belong to no process
+                as well: turns, queue drains, session deletes, runtime operations.  One
+                stays while anybody has it open.  A turn that had not ended and is taken
+                up again runs from its beginning, and so do its effects.
+            attachments: whether to delete attachments and artifacts as well whose names
+                are nowhere in what is left: in no row, event, grant or recorded effect.
+                What refers to them elsewhere, in another file or in memory, is not seen.
+                One that is put again counts as new.
 
         Returns:
             What was deleted.
@@ -68,7 +81,15 @@ class SqliteStores:
         """
         if older_than_ms < 0:
             raise InvalidValueError(f"an age is zero or more milliseconds, got {older_than_ms}")
-        return await vacuum(self.database, self.clock.now_ms(), older_than_ms)
+        now_ms = self.clock.now_ms()
+        before_ms = now_ms - older_than_ms + 1
+        report = await vacuum_processes(self.database, now_ms, before_ms)
+        if turns:
+            report += await vacuum_turns(self.database, now_ms, before_ms)
+        if attachments:
+            # The last: what referred to them may have gone just now.
+            report += await vacuum_attachments(self.database, before_ms)
+        return report
 
     async def backup(self, path: str | os.PathLike[str]) -> None:
         """Write a copy of the file, as it is at one moment, while others read and write it.
@@ -106,6 +127,6 @@ async def open_sqlite(
                 clock=clock,
                 registry=SqliteProcessRegistry(database, clock),
                 journal=journal,
-                attachments=SqliteAttachmentStore(database),
-                artifacts=SqliteArtifactStore(database),
+                attachments=SqliteAttachmentStore(database, clock),
+                artifacts=SqliteArtifactStore(database, clock),
             )

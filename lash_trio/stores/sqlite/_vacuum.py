@@ -10,9 +10,9 @@ from ...model import EffectScope
 from ._database import SqliteDatabase
 from ._scopes import scope_key
 from ._sql import SqlConnection
+from ._vacuum_report import ROWS_A_TRANSACTION, VacuumReport
 from ._writer import Appended
 
-_ROWS_A_TRANSACTION = 10_000
 _CANDIDATES = (
     "SELECT updated_at_ms, number, id FROM processes AS ended"
     " WHERE state <> 'running' AND updated_at_ms < ? AND (updated_at_ms, number) > (?, ?)"
@@ -26,40 +26,6 @@ _CANDIDATES = (
 
 
 @attrs.frozen(kw_only=True)
-class VacuumReport:
-    """What was deleted.
-
-    Args:
-        processes: processes that had ended.
-        events: events of their logs.
-        grants: grants that made them visible.
-        outcomes: recorded outcomes of their scopes.
-        leases: leases of their own and of their scopes, expired ones that nobody gave back.
-    """
-
-    processes: int = 0
-    events: int = 0
-    grants: int = 0
-    outcomes: int = 0
-    leases: int = 0
-
-    def __add__(self, other: VacuumReport) -> VacuumReport:
-        """Both together."""
-        return VacuumReport(
-            processes=self.processes + other.processes,
-            events=self.events + other.events,
-            grants=self.grants + other.grants,
-            outcomes=self.outcomes + other.outcomes,
-            leases=self.leases + other.leases,
-        )
-
-    @property
-    def rows(self) -> int:
-        """How many rows went."""
-        return self.processes + self.events + self.grants + self.outcomes + self.leases
-
-
-@attrs.frozen(kw_only=True)
 class Candidate:
     """A process that may be deleted; its place in the order of ends is where a search goes on."""
 
@@ -68,9 +34,8 @@ class Candidate:
     id: str = ""
 
 
-async def vacuum(database: SqliteDatabase, now_ms: int, older_than_ms: int) -> VacuumReport:
-    """Delete what ended long ago; see :meth:`SqliteStores.vacuum`."""
-    before_ms = now_ms - older_than_ms + 1
+async def vacuum_processes(database: SqliteDatabase, now_ms: int, before_ms: int) -> VacuumReport:
+    """Delete processes that ended before a time, and that nobody holds."""
     total = VacuumReport()
     last = Candidate()
     while True:
@@ -115,7 +80,7 @@ def delete(
     """
     report = VacuumReport()
     for done, candidate in enumerate(ended):
-        if report.rows >= _ROWS_A_TRANSACTION:
+        if report.rows >= ROWS_A_TRANSACTION:
             return report, ended[done:]
         report += _delete(connection, candidate, before_ms, now_ms)
     return report, []

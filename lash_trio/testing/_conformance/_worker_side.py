@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import attrs
+
 from ...model import (
     EventWait,
+    OperatorWait,
     ProcessEndWait,
     ProcessEventAppendRequest,
+    ProcessInput,
     SignalWait,
     SleepWait,
     WaitKind,
+    WaitState,
 )
-from ._registry_bench import SIGNAL, RegistryBench, registry_check
+from ._registry_bench import OTHER, PLAIN, SIGNAL, RegistryBench, registry_check
 from ._rules import expect, expect_that
 
 _SLEEP = SleepWait(key="k", due_at_ms=1)
 
 
-async def _claimable(bench: RegistryBench, *skip: str, limit: int = 500) -> list[str]:
+async def _claimable(
+    bench: RegistryBench, *skip: str, limit: int = 500, parked: bool = True
+) -> list[str]:
     """The ids of all pages."""
     found: list[str] = []
     after: str | None = None
     while True:
-        page = await bench.registry.list_claimable("me", skip, after=after, limit=limit)
+        page = await bench.registry.list_claimable(
+            "me", skip, after=after, limit=limit, parked=parked
+        )
         found.extend(record.id for record in page.records)
         after = page.next_after
         if after is None:
@@ -92,6 +101,67 @@ async def who_is_asked_to_end_is_ready(bench: RegistryBench) -> None:
 
 
 @registry_check
+async def who_is_parked_is_listed_when_there_is_something_for_it(bench: RegistryBench) -> None:
+    """Without parked rows, whoever has something to do is listed all the same."""
+    waits: dict[str, WaitKind] = {
+        "p1": SignalWait(key="k", name="ready", event_type=SIGNAL, ordinal=2),
+        "p2": EventWait(key="k", process_id="p1", event_type=SIGNAL, ordinal=1),
+        "p3": ProcessEndWait(key="k", process_id="p1"),
+        "p4": SleepWait(key="k", due_at_ms=(await _now_ms(bench)) + 5_000),
+        "p5": OperatorWait(code="c", message="m"),
+        "p6": SignalWait(key="k", name="ready", event_type=SIGNAL, ordinal=1),
+        "p7": EventWait(key="k", process_id="p1", event_type=OTHER, ordinal=1),
+    }
+    for process_id in waits:
+        await bench.registry.register_process(
+            attrs.evolve(PLAIN, id=process_id, input=ProcessInput.function("f"))
+        )
+    # It came before the row says that it is waited for.
+    await bench.registry.append_event("p1", ProcessEventAppendRequest(event_type=OTHER))
+    for process_id, kind in waits.items():
+        wait = WaitState(kind=kind, since_ms=1, sole=process_id != "p6")
+        await bench.registry.set_process_wait(process_id, wait)
+    await _expect_listed(bench, "at first", "p5", "p6", "p7")
+    await bench.signals(1)
+    await _expect_listed(bench, "after one signal", "p2")
+    await bench.signals(2)
+    await _expect_listed(bench, "after two signals", "p1", "p2")
+    await bench.end()
+    await _expect_listed(bench, "after the end", "p2", "p3")
+    bench.advance_ms(6_000)
+    await _expect_listed(bench, "when it is due", "p4")
+    await bench.registry.clear_process_wait("p4")
+    await _expect_listed(bench, "when it waits no longer", "p4")
+
+
+@registry_check
+async def who_is_asked_to_end_is_listed(bench: RegistryBench) -> None:
+    """Without parked rows, one that was asked to end is listed."""
+    await bench.registry.register_process(attrs.evolve(PLAIN, input=ProcessInput.function("f")))
+    kind = SignalWait(key="k", name="ready", event_type=SIGNAL, ordinal=1)
+    await bench.registry.set_process_wait("p1", WaitState(kind=kind, since_ms=1, sole=True))
+    request = ProcessEventAppendRequest.cancel_requested("p1", "enough")
+    await bench.registry.append_event("p1", request)
+    await _expect_listed(bench, "after the request", "p1")
+
+
+async def _expect_listed(bench: RegistryBench, when: str, *process_ids: str) -> None:
+    """These are listed, whoever else is."""
+    for limit in (2, 500):
+        found = set(await _claimable(bench, limit=limit, parked=False))
+        expect(f"who is not listed {when}", set(process_ids) - found, set[str]())
+
+
+async def _now_ms(bench: RegistryBench) -> int:
+    """What the registry takes for now: the time of an event of a process that is of no interest."""
+    await bench.registry.register_process(attrs.evolve(PLAIN, id="clock"))
+    appended = await bench.registry.append_event(
+        "clock", ProcessEventAppendRequest(event_type=SIGNAL)
+    )
+    return appended.event.occurred_at_ms
+
+
+@registry_check
 async def who_listens_is_told_of_every_event(bench: RegistryBench) -> None:
     """A listener is told of every event and of the end, with ordinals, while it listens."""
     await bench.register("p1", "p2")
@@ -127,5 +197,7 @@ CHECKS = (
     what_another_holds_can_be_claimed_once_it_is_over,
     who_has_what_it_waits_for_is_ready,
     who_is_asked_to_end_is_ready,
+    who_is_parked_is_listed_when_there_is_something_for_it,
+    who_is_asked_to_end_is_listed,
     who_listens_is_told_of_every_event,
 )

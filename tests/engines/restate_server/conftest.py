@@ -6,13 +6,24 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.engines.restate_server.server import RestateServer, bring_loopback_up
+from tests.engines.restate_server.server import Isolation, RestateServer, isolation_here
+
+
+def pytest_report_header() -> str:
+    return f"restate: the server is kept from the network by {isolation_here().value}"
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[RestateServer, None, None]:
+def isolation() -> Isolation:
+    """What keeps servers from the network."""
+    return isolation_here()
+
+
+@pytest.fixture(scope="session")
+def server(
+    isolation: Isolation, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[RestateServer, None, None]:
     """One for all tests; their processes have ids of their own."""
-    bring_loopback_up()
     started = RestateServer(tmp_path_factory.mktemp("restate"))
     started.start()
     yield started

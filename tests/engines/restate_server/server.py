@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import fcntl
 import itertools
 import json
@@ -20,12 +21,15 @@ from typing import Any
 import attrs
 import trio
 
+from lash_trio.cli._restate_confined import can_confine, confined
+
 SERVICE = "LashProcess"
 
 HOW_TO_RUN = (
     "these tests run where there is no network but the loopback, so that the server cannot look "
     "for new releases: run them with `python -m nox -s restate`"
 )
+CONFINED_VARIABLE = "RESTATE_CONFINED"
 HOW_TO_INSTALL = (
     "these tests need the Restate server: `npm install @restatedev/restate-server` and name the "
     "program node_modules/@restatedev/restate-server-<system>/bin/restate-server in the variable "
@@ -35,14 +39,25 @@ HOW_TO_INSTALL = (
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1
 
 
-def bring_loopback_up() -> None:
-    """Refuse to go on where there is another network; else make the loopback work."""
+class Isolation(enum.Enum):
+    """What keeps the server from looking for new releases."""
+
+    NAMESPACE = "a network namespace that has nothing but a loopback"
+    CONFINED = "a filter of system calls: no sockets but for streams, so no look-ups of names"
+
+
+def isolation_here() -> Isolation:
+    """Refuse to go on where nothing keeps the server; make the loopback of a namespace work."""
     names = [name for _, name in socket.if_nameindex()]
-    assert names == ["lo"], f"{HOW_TO_RUN}; here are {names}"
+    if names != ["lo"]:
+        assert os.environ.get(CONFINED_VARIABLE), f"{HOW_TO_RUN}; here are {names}"
+        assert can_confine(), f"{HOW_TO_RUN}; there is no filter of system calls here"
+        return Isolation.CONFINED
     with socket.socket() as any_socket:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, _GET_FLAGS, request))[1]
         fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh14x", b"lo", flags | _UP))
+    return Isolation.NAMESPACE
 
 
 def server_program() -> Path:
@@ -109,9 +124,13 @@ class RestateServer:
             "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE": "256MB",
             **self.more_environment,
         }
+        command = [str(server_program()), "--no-logo", "--node-name", "test"]
+        if isolation_here() is Isolation.CONFINED:
+            # It may be started by a thread that ends before it.
+            command = confined(command, ends_with_parent=False)
         with (self.directory / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(server_program()), "--no-logo", "--node-name", "test"],
+                command,
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

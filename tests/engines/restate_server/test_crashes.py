@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import attrs
 import trio
 
-from tests.engines.restate_server.server import RestateServer, free_port
+from tests.engines.restate_server.server import Isolation, RestateServer, free_port
 
 APP = Path(__file__).with_name("app.py")
 PROCESSES = 60
@@ -172,17 +173,35 @@ async def test_an_endpoint_that_is_stopped_and_continued(
     print(f"{len(runs)} steps, {runs.total()} runs of them, one stop of 3 s")
 
 
-def test_the_server_talks_to_this_machine_only(server: RestateServer) -> None:
-    addresses = [
-        line.split()[2]
-        for table in ("tcp", "tcp6")
-        for line in Path(f"/proc/{server.pid}/net/{table}").read_text().splitlines()[1:]
-    ]
-    assert addresses
+def own_sockets(pid: int) -> set[str]:
+    """The inodes of the sockets that a process has."""
+    found = set[str]()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(descriptor.readlink().name)
+    return {name.removeprefix("socket:[").removesuffix("]") for name in found}
+
+
+def test_the_server_talks_to_this_machine_only(server: RestateServer, isolation: Isolation) -> None:
+    own = own_sockets(server.pid)
+    lines = {
+        table: Path(f"/proc/{server.pid}/net/{table}").read_text().splitlines()[1:]
+        for table in ("tcp", "tcp6", "udp", "udp6", "route")
+    }
+    sockets = {
+        table: [each.split()[2] for each in lines[table] if each.split()[9] in own]
+        for table in ("tcp", "tcp6", "udp", "udp6")
+    }
+    assert sockets["tcp"]
     # Little-endian, as the kernel prints them: 127.0.0.1, unspecified (listening), ::1, and
     # 127.0.0.1 inside IPv6.
     local = ("0100007F:", "00000000:", f"{'0' * 24}01000000:", f"{'0' * 32}:")
     mapped = "0000000000000000FFFF00000100007F:"
-    assert [a for a in addresses if not a.startswith((*local, mapped))] == []
-    routes = Path(f"/proc/{server.pid}/net/route").read_text().splitlines()[1:]
-    assert routes == [], "there is a way out of here that the server could take"
+    others = [*sockets["tcp"], *sockets["tcp6"]]
+    assert [each for each in others if not each.startswith((*local, mapped))] == []
+    if isolation is Isolation.NAMESPACE:
+        assert lines["route"] == [], "there is a way out of here that the server could take"
+    else:
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        assert "\nSeccomp:\t2\n" in status, "the server could look up names"
+        assert sockets["udp"] == sockets["udp6"] == []

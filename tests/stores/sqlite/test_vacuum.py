@@ -12,7 +12,9 @@ import attrs
 import pytest
 
 from lash_trio import (
+    AttachmentCreateMeta,
     EffectScope,
+    FunctionInput,
     InvalidValueError,
     JsonValue,
     PluginError,
@@ -20,6 +22,7 @@ from lash_trio import (
     ProcessCausalRef,
     ProcessEventAppendRequest,
     ProcessEventType,
+    ProcessExternalRef,
     ProcessHandleDescriptor,
     ProcessInput,
     ProcessLeaseCompletion,
@@ -29,6 +32,8 @@ from lash_trio import (
     ProcessStatusFilter,
     ReplayingEffectHost,
     SessionScope,
+    StoreError,
+    to_json,
 )
 from lash_trio.stores.sqlite import (
     SqliteArtifactStore,
@@ -56,8 +61,8 @@ async def opened(path: Path) -> AsyncIterator[tuple[SqliteStores, ManualClock]]:
                 clock=clock,
                 registry=SqliteProcessRegistry(database, clock),
                 journal=journal,
-                attachments=SqliteAttachmentStore(database),
-                artifacts=SqliteArtifactStore(database),
+                attachments=SqliteAttachmentStore(database, clock),
+                artifacts=SqliteArtifactStore(database, clock),
             )
             yield stores, clock
 
@@ -173,7 +178,7 @@ async def test_what_is_leased_stays(tmp_path: Path) -> None:
 async def test_many_go_in_many_transactions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lash_trio.stores.sqlite._vacuum._ROWS_A_TRANSACTION", 20)
+    monkeypatch.setattr("lash_trio.stores.sqlite._vacuum.ROWS_A_TRANSACTION", 20)
     async with opened(tmp_path / "x.db") as (stores, _):
         for n in range(60):
             await live(stores, f"p{n:03}", events=4, steps=0)
@@ -262,3 +267,162 @@ async def test_processes_are_listed_page_by_page(tmp_path: Path) -> None:
         assert len(await stores.registry.list_page(everything)) == 7
         with pytest.raises(InvalidValueError):
             await stores.registry.list_page(everything, limit=-1)
+
+
+# --- what belongs to no process ---------------------------------------------------
+
+
+async def record(stores: SqliteStores, scope_id: EffectScope, *values: JsonValue) -> None:
+    async def step(value: JsonValue) -> JsonValue:
+        return value
+
+    host = ReplayingEffectHost(stores.journal, clock=stores.clock)
+    async with host.scoped(scope_id) as scope:
+        for value in values:
+            await scope.step("n", step, value)
+
+
+async def test_turns_go_where_that_is_asked_for(tmp_path: Path) -> None:
+    turn = EffectScope.turn("s", "t")
+    async with opened(tmp_path / "x.db") as (stores, clock):
+        await live(stores, "p", events=0, steps=1)
+        for scope_id in (
+            turn,
+            EffectScope.queue_drain("s", "d"),
+            EffectScope.session_delete("s"),
+            EffectScope.runtime_operation("o"),
+            EffectScope.process("of no row"),
+        ):
+            await record(stores, scope_id, 1, 2)
+        clock.advance_ms(HOUR_MS)
+        assert await stores.vacuum(older_than_ms=0) == VacuumReport()
+        report = await stores.vacuum(older_than_ms=HOUR_MS, turns=True)
+        assert report == VacuumReport(turns=5, outcomes=10)
+        assert await stores.journal.entries_of(turn) == []
+        assert len(await stores.journal.entries_of(EffectScope.process("p"))) == 1
+        await record(stores, turn, 3)
+        assert len(await stores.journal.entries_of(turn)) == 1, "it can be used again"
+
+
+async def test_a_turn_stays_that_is_young_or_open(tmp_path: Path) -> None:
+    young, is_open = EffectScope.turn("s", "young"), EffectScope.turn("s", "open")
+    async with opened(tmp_path / "x.db") as (stores, clock):
+        await record(stores, young, 1)
+        await record(stores, is_open, 1)
+        clock.advance_ms(HOUR_MS)
+        # Its last outcome counts, not its first one.
+        await record(stores, young, 1, 2)
+        clock.advance_ms(HOUR_MS - 1)
+        async with stores.journal.open_scope(is_open, "somebody"):
+            assert await stores.vacuum(older_than_ms=HOUR_MS, turns=True) == VacuumReport()
+        clock.advance_ms(1)
+        report = await stores.vacuum(older_than_ms=HOUR_MS, turns=True)
+        assert report == VacuumReport(turns=2, outcomes=3)
+
+
+async def test_many_turns_go_in_many_transactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lash_trio.stores.sqlite._vacuum_turns.ROWS_A_TRANSACTION", 10)
+    async with opened(tmp_path / "x.db") as (stores, _):
+        for n in range(20):
+            await record(stores, EffectScope.turn("s", f"t{n}"), 1, 2, 3, 4)
+        transactions: list[object] = []
+        write = stores.database.write
+
+        async def counted(function: Any) -> Any:
+            transactions.append(function)
+            return await write(function)
+
+        monkeypatch.setattr(stores.database, "write", counted)
+        report = await stores.vacuum(older_than_ms=0, turns=True)
+        assert report == VacuumReport(turns=20, outcomes=80)
+        assert len(transactions) == 10
+
+
+async def test_attachments_go_that_nothing_refers_to(tmp_path: Path) -> None:
+    async with opened(tmp_path / "x.db") as (stores, clock):
+        registry = stores.registry
+        meta = AttachmentCreateMeta(media_type="text/plain")
+        refs = {
+            name: await stores.attachments.put(name.encode(), meta)
+            for name in ("turn", "event", "input", "grant", "outside", "nowhere", "ended")
+        }
+        env = await stores.artifacts.put("execution_env", b"{}")
+        unused = await stores.artifacts.put("execution_env", b"[]")
+        await record(stores, EffectScope.turn("s", "t"), {"see": to_json(refs["turn"])})
+        asked = attrs.evolve(
+            registration("p"),
+            input=FunctionInput(name="f", args={"a": refs["input"].id}),
+            env_ref=env,
+        )
+        await registry.register_process(asked)
+        event = ProcessEventAppendRequest(event_type="signal.go", payload=[refs["event"].id])
+        await registry.append_event("p", event)
+        label = ProcessHandleDescriptor(kind="test", label=refs["grant"].id)
+        await registry.grant_handle(SessionScope(session_id="s"), "p", label)
+        outside = ProcessExternalRef(backend="b", id=refs["outside"].id)
+        await registry.set_external_ref("p", outside)
+        await registry.register_process(registration("ended"))
+        event = ProcessEventAppendRequest(event_type="signal.go", payload=refs["ended"].id)
+        await registry.append_event("ended", event)
+        clock.advance_ms(HOUR_MS)
+        assert await stores.vacuum(older_than_ms=HOUR_MS) == VacuumReport()
+        assert await stores.vacuum(older_than_ms=HOUR_MS + 1, attachments=True) == VacuumReport()
+        report = await stores.vacuum(older_than_ms=HOUR_MS, attachments=True)
+        assert report == VacuumReport(attachments=1, artifacts=1)
+        for gone in (refs["nowhere"],):
+            with pytest.raises(StoreError):
+                await stores.attachments.get(gone)
+        with pytest.raises(StoreError):
+            await stores.artifacts.get(unused)
+        assert await stores.artifacts.get(env) == b"{}"
+        for name, ref in refs.items():
+            if name != "nowhere":
+                assert await stores.attachments.get(ref) == name.encode()
+
+        await end(stores, "ended")
+        clock.advance_ms(HOUR_MS)
+        report = await stores.vacuum(older_than_ms=HOUR_MS, turns=True, attachments=True)
+        assert (report.processes, report.turns, report.attachments) == (1, 1, 2)
+
+
+async def test_an_attachment_that_is_put_again_is_new(tmp_path: Path) -> None:
+    async with opened(tmp_path / "x.db") as (stores, clock):
+        meta = AttachmentCreateMeta(media_type="text/plain")
+        await stores.attachments.put(b"bytes", meta)
+        await stores.artifacts.put("kind", b"bytes")
+        clock.advance_ms(HOUR_MS)
+        ref = await stores.attachments.put(b"bytes", meta)
+        reference = await stores.artifacts.put("kind", b"bytes")
+        assert await stores.vacuum(older_than_ms=HOUR_MS, attachments=True) == VacuumReport()
+        assert await stores.attachments.get(ref) == b"bytes"
+        assert await stores.artifacts.get(reference) == b"bytes"
+        clock.advance_ms(HOUR_MS)
+        report = await stores.vacuum(older_than_ms=HOUR_MS, attachments=True)
+        assert report == VacuumReport(attachments=1, artifacts=1)
+
+
+async def test_what_is_referred_to_during_the_search_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lash_trio.stores.sqlite._vacuum_attachments._ROWS_A_READ", 2)
+    async with opened(tmp_path / "x.db") as (stores, clock):
+        meta = AttachmentCreateMeta(media_type="text/plain")
+        refs = [await stores.attachments.put(f"{n}".encode(), meta) for n in range(10)]
+        await live(stores, "p", events=5, steps=5)
+        clock.advance_ms(HOUR_MS)
+        write = stores.database.write
+
+        async def late(function: Any) -> Any:
+            monkeypatch.undo()
+            event = ProcessEventAppendRequest(event_type="signal.go", payload=refs[3].id)
+            await stores.registry.append_event("p", event)
+            await record(stores, EffectScope.turn("s", "t"), refs[7].id)
+            return await write(function)
+
+        monkeypatch.setattr(stores.database, "write", late)
+        report = await stores.vacuum(older_than_ms=HOUR_MS, attachments=True)
+        assert report == VacuumReport(attachments=8)
+        for n in (3, 7):
+            assert await stores.attachments.get(refs[n]) == f"{n}".encode()

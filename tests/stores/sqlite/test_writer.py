@@ -28,7 +28,7 @@ def put(number: int, runs: list[int] | None = None) -> Write:
     def write(connection: SqlConnection, _: list[Appended]) -> int:
         if runs is not None:
             runs.append(number)
-        connection.execute("INSERT INTO attachments VALUES (?, x'00')", (f"{number}",))
+        connection.execute("INSERT INTO attachments (id, data) VALUES (?, x'00')", (f"{number}",))
         return number
 
     return write
@@ -96,17 +96,18 @@ async def test_an_error_of_sqlite_s_fails_all_who_share_the_transaction(tmp_path
         connection.execute("INSERT INTO nowhere VALUES (1)")
         return 0
 
-    all_wait = threading.Event()
+    begun, all_wait = threading.Event(), threading.Event()
 
     def lead(connection: SqlConnection, _: list[Appended]) -> int:
-        # Whoever leads goes alone; the others share the next transaction.
+        # Whoever comes first goes alone; the others share the next transaction.
+        begun.set()
         assert all_wait.wait(10)
         return 0
 
     async with database(tmp_path) as opened:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(opened.write, lead)
-            await wait_all_tasks_blocked()
+            assert await trio.to_thread.run_sync(begun.wait, 10)
 
             async def let_go() -> None:
                 await wait_all_tasks_blocked()
