@@ -168,13 +168,15 @@ class RestateEndpoint:
             _logger.warning("a request for %s was refused: %s", path, error)
             await _answer(stream, _UNAUTHORIZED)
             return
-        parts = path.rsplit("/", 3)
         if path.endswith("/discover"):
             await self._discover(stream)
-        elif parts[1:3] == ["invoke", PROCESS_SERVICE] and parts[3] in self._handlers:
-            await self._invoke(stream, self._handlers[parts[3]])
-        elif parts[1:2] == ["invoke"] and parts[3] in self._objects.get(parts[2], {}):
-            await self._call_object(stream, self._objects[parts[2]][parts[3]])
+            return
+        # A proxy may have put something in front.
+        _, invoke, service, name = ["", "", "", *path.rsplit("/", 3)][-4:]
+        if invoke == "invoke" and service == PROCESS_SERVICE and name in self._handlers:
+            await self._invoke(stream, self._handlers[name])
+        elif invoke == "invoke" and name in self._objects.get(service, {}):
+            await self._call_object(stream, self._objects[service][name])
         else:
             await _answer(stream, _NOT_FOUND)
 

@@ -79,6 +79,8 @@ def test_an_older_restate_gets_what_it_understands() -> None:
         ("/invoke/LashProcessIndex/append_event", HEADERS, 404),
         ("/", [], 404),
         ("nonsense", [], 404),
+        ("/invoke/LashProcess", HEADERS, 404),
+        ("/invoke/LashProcessLog", HEADERS, 404),
     ],
 )
 async def test_paths(

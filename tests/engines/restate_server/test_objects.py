@@ -166,14 +166,14 @@ async def test_a_handler_whose_endpoint_is_killed_goes_on(own_server: RestateSer
                     nursery.start_soon(append_all)
                 for _ in range(KILLS):
                     await trio.sleep(chance.uniform(0.02, 0.08))
+                    # Otherwise nothing is under way, and this shows nothing.
+                    assert left
                     processes[-1].kill()
                     processes[-1].wait(10)
                     start()
                     before = len(answered)
                     while left and len(answered) < before + 5:  # noqa: ASYNC110
                         await trio.sleep(0.01)
-        # Otherwise nothing was killed, and this has shown nothing.
-        assert len(processes) == KILLS + 1
         assert sorted(await log.payloads()) == sorted(answered) == list(range(APPENDS))
     finally:
         processes[-1].kill()
@@ -184,11 +184,12 @@ async def test_a_request_that_is_none_is_answered_clearly(server: RestateServer)
     log = Log(server, "asked")
     async with objects(server):
         await log.register()
-        for body, told in (
+        asked: list[tuple[object, str]] = [
             ([], "a request as a JSON object, got a list"),
             ({}, "a request with a member 'request'"),
             ({"request": {"event_type": 1}}, "event_type"),
-        ):
+        ]
+        for body, told in asked:
             error = (await log.answer("append_event", body))["Err"]
             assert (error["class"], error["code"]) == ("effect", "invalid_value")
             assert told in error["message"]
