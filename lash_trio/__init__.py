@@ -250,6 +250,7 @@ if TYPE_CHECKING:
         artifact_reference as artifact_reference,
         canonical_json as canonical_json,
         dumps as dumps,
+        envelope_text as envelope_text,
         from_json as from_json,
         is_durable_media_type as is_durable_media_type,
         json_hash as json_hash,

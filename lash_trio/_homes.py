@@ -246,6 +246,7 @@ HOMES = {
     "artifact_reference": "model",
     "canonical_json": "model",
     "dumps": "model",
+    "envelope_text": "model",
     "from_json": "model",
     "is_durable_media_type": "model",
     "json_hash": "model",

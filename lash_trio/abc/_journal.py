@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
+import trio
+
 from ..model import (
     DurabilityTier,
     EffectScope,
@@ -37,6 +39,19 @@ class ScopeJournal(ABC):
 
         Always a checkpoint.  Cancelled, it either did not begin or has finished.
         """
+
+    async def record_shielded(self, entry: JournalEntry) -> JournalEntry:
+        """The same, begun and finished though the caller is cancelled.
+
+        What has run is recorded like this: a cancellation that comes now must not lose
+        what it did.  A journal need not bring its own; one that cannot be interrupted
+        saves every effect the cancel scope.
+
+        Always a schedule point, never a cancel point.
+        """
+        with trio.CancelScope(shield=True):
+            return await self.record(entry)
+        raise AssertionError("nobody else has this cancel scope, so nobody can cancel it")
 
 
 class EffectJournal(ABC):

@@ -26,6 +26,7 @@ from ..model import (
     SleepCommand,
     copy_json,
 )
+from ._waits import WaitSlot
 
 if TYPE_CHECKING:
     from ..abc import AttachmentStore, Provider, TurnDriver, TurnMachine
@@ -147,8 +148,20 @@ class LocalExecutor:
 
         Always a checkpoint.
         """
-        self._consume(f"{envelope.command.kind} effect {envelope.effect_id!r}")
+        if self._consumed:
+            raise self._consumed_error(f"{envelope.command.kind} effect {envelope.effect_id!r}")
+        self._consumed = True
         return await self._way.execute(envelope)
+
+    async def execute_to_record(self, envelope: EffectEnvelope) -> EffectOutcome:
+        """The same for a controller that records what comes of it, and checkpoints there.
+
+        Always a cancel point; a schedule point only where the effect itself waits.
+        """
+        if self._consumed:
+            raise self._consumed_error(f"{envelope.command.kind} effect {envelope.effect_id!r}")
+        self._consumed = True
+        return await self._way.execute_to_record(envelope)
 
     def into_process(self) -> ProcessLocalExecution:
         """What it takes to run a process command.
@@ -157,17 +170,22 @@ class LocalExecutor:
             EffectError: ``runtime_effect_local_executor_unavailable``, where this is no
                 executor of process commands; ``..._consumed`` on a second use.
         """
-        self._consume("process effect")
+        if self._consumed:
+            raise self._consumed_error("process effect")
+        self._consumed = True
         return self._way.into_process()
 
-    def _consume(self, effect: str) -> None:
-        if self._consumed:
-            raise EffectError(
-                EffectErrorCode.EXECUTOR_CONSUMED,
-                f"the {self._way.name} executor serves one effect, and this one has been used; "
-                f"make another for the {effect}",
-            )
-        self._consumed = True
+    @property
+    def awaited(self) -> tuple[str, WaitSlot] | None:
+        """The process and the slot that it waits for; None where it is for something else."""
+        return self._way.awaited
+
+    def _consumed_error(self, effect: str) -> EffectError:
+        return EffectError(
+            EffectErrorCode.EXECUTOR_CONSUMED,
+            f"the {self._way.name} executor serves one effect, and this one has been used; "
+            f"make another for the {effect}",
+        )
 
 
 class ExecutionWay(ABC):
@@ -182,6 +200,15 @@ class ExecutionWay(ABC):
     @abstractmethod
     async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
         """Do the effect, or refuse it."""
+
+    @property
+    def awaited(self) -> tuple[str, WaitSlot] | None:
+        """The process and the slot that it waits for; most ways wait for none."""
+        return None
+
+    async def execute_to_record(self, envelope: EffectEnvelope) -> EffectOutcome:
+        """The same; need not be a schedule point."""
+        return await self.execute(envelope)
 
     def into_process(self) -> ProcessLocalExecution:
         """Refuse: most ways are not for process commands."""
@@ -234,6 +261,10 @@ class _AwaitProcessEvent(ExecutionWay):
     process_id: str
     event_type: str
     event_ordinal: int
+
+    @property
+    def awaited(self) -> tuple[str, WaitSlot] | None:
+        return self.process_id, (self.event_type, self.event_ordinal)
 
     async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
         command = envelope.command
@@ -299,4 +330,8 @@ class _Call(ExecutionWay):
     async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
         # Before and not after: a completed outcome must not be lost to a cancellation.
         await trio.lowlevel.checkpoint()
+        return await self.function(envelope)
+
+    async def execute_to_record(self, envelope: EffectEnvelope) -> EffectOutcome:
+        await trio.lowlevel.checkpoint_if_cancelled()
         return await self.function(envelope)

@@ -59,9 +59,10 @@ class TaskPaths:
         path = self._children.get(task)
         if path is not None:
             return path
+        if task is self._root_task:
+            return self._root
         if self._root_task is None or _has_ended(self._root_task):
             self._root_task = task
-        if task is self._root_task:
             return self._root
         raise EffectError(
             EffectErrorCode.PATH_SHARED,

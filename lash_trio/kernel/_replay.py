@@ -38,13 +38,14 @@ from ..model import (
     ProcessEffectCommand,
     SleepCommand,
     check_same_envelope,
-    dumps,
+    envelope_text,
     error_of,
     failure_of,
     is_outcome,
     round_trip_outcome,
 )
 from ._clock import SystemClock
+from ._executor import LocalExecutor
 from ._inline import InlineEffectController
 from ._scope import ScopedEffectController
 
@@ -101,7 +102,7 @@ class ReplayController(EffectController):
     def is_recorded(self, envelope: EffectEnvelope) -> bool:
         """Whether the journal has the outcome of this very effect; a sleep has to be over."""
         entry = self._entries.get(envelope.replay_key)
-        if entry is None or entry.outcome is None or entry.envelope != dumps(envelope):
+        if entry is None or entry.outcome is None or entry.envelope != envelope_text(envelope):
             return False
         is_sleep = isinstance(envelope.command, SleepCommand)
         return not is_sleep or (entry.due_at_ms or 0) <= self._clock.now_ms()
@@ -120,7 +121,7 @@ class ReplayController(EffectController):
         """
         # Whatever has to run checkpoints itself; what is replayed does so below.
         await trio.lowlevel.checkpoint_if_cancelled()
-        text = dumps(envelope)
+        text = envelope_text(envelope)
         entry = self._entries.get(envelope.replay_key)
         if entry is not None:
             check_same_envelope(entry, text, self._scope.id)
@@ -140,6 +141,8 @@ class ReplayController(EffectController):
             envelope = await self._with_time_left(envelope, text, entry, command.timeout_ms)
         if isinstance(command, ProcessEffectCommand):
             running = self._inner.execute_effect(envelope, local_executor)
+        elif isinstance(local_executor, LocalExecutor):
+            running = local_executor.execute_to_record(envelope)
         else:
             running = local_executor.execute(envelope)
         try:
@@ -229,12 +232,9 @@ class ReplayController(EffectController):
         )
 
     async def _record(self, entry: JournalEntry) -> JournalEntry:
-        # The effect has run: a cancellation that comes now must not lose what it did.
-        with trio.CancelScope(shield=True):
-            recorded = await self._journal.record(entry)
-            self._entries[entry.replay_key] = recorded
-            return recorded
-        raise AssertionError("nobody else has this cancel scope, so nobody can cancel it")
+        recorded = await self._journal.record_shielded(entry)
+        self._entries[entry.replay_key] = recorded
+        return recorded
 
 
 class ReplayingEffectHost(EffectHost):

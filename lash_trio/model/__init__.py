@@ -45,6 +45,7 @@ from ._effect_state import (
 )
 from ._envelope import (
     EffectEnvelope as EffectEnvelope,
+    envelope_text as envelope_text,
     stable_hash as stable_hash,
 )
 from ._errors import (

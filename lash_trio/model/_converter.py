@@ -9,19 +9,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from ._json import JsonValue, dump_checked, parse_json
+from ._json import MAX_DOCUMENT_DEPTH, JsonValue, dump_checked, parse_json
 
 if TYPE_CHECKING:
-    from cattrs import Converter
+    from ._wire import Wire
 
 T = TypeVar("T")
 
 
 @lru_cache(maxsize=1)
-def _converter() -> Converter:
-    from ._wire import make_converter
+def _wire() -> Wire:
+    from ._wire import Wire
 
-    return make_converter()
+    return Wire()
 
 
 def to_json(value: object) -> JsonValue:
@@ -37,9 +37,7 @@ def to_json(value: object) -> JsonValue:
         WireError: code ``invalid_json``, where a field holds what JSON cannot say;
             ``invalid_value``, where it holds an object of another class.
     """
-    from ._wire import to_json as unstructure
-
-    return unstructure(value, _converter())
+    return _wire().to_json(value)
 
 
 def from_json(kind: type[T], value: JsonValue) -> T:
@@ -56,9 +54,7 @@ def from_json(kind: type[T], value: JsonValue) -> T:
             ``runtime_effect_replay_required``; the text names the place, what was
             expected and what came.
     """
-    from ._wire import from_json as structure
-
-    return structure(kind, value, _converter())
+    return _wire().from_json(kind, value)
 
 
 def dumps(value: object) -> str:
@@ -68,6 +64,11 @@ def dumps(value: object) -> str:
         WireError: as for :func:`to_json`.
     """
     return dump_checked(to_json(value))
+
+
+def dump_member(value: object) -> str:
+    """The same of an object that is a member of another one, for who puts that together."""
+    return dump_checked(_wire().to_json(value, MAX_DOCUMENT_DEPTH - 1))
 
 
 def loads(kind: type[T], text: str | bytes) -> T:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 
 from ._command import EffectCommand
-from ._converter import dumps
+from ._converter import dump_member, dumps
 from ._errors import EffectError, EffectErrorCode
 from ._invocation import EffectSubject, Invocation
-from ._json import text_hash
+from ._json import dump_text, text_hash
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +64,33 @@ class EffectEnvelope:
         return self.invocation.replay_key or ""
 
 
+def envelope_text(envelope: EffectEnvelope) -> str:
+    """The canonical JSON of an envelope: what :func:`dumps` returns, in half the time.
+
+    Every effect of a durable host is written down like this.  All but the command is
+    texts at known places, unless the envelope was made by a turn.
+
+    Raises:
+        WireError: code ``invalid_json``, where the command holds what JSON cannot say.
+    """
+    invocation = envelope.invocation
+    scope = invocation.scope
+    if not (
+        invocation.caused_by is None
+        and scope.turn_index is None
+        and scope.protocol_iteration is None
+    ):
+        return dumps(envelope)
+    turn = "" if scope.turn_id is None else f',"turn_id":{dump_text(scope.turn_id)}'
+    return (
+        f'{{"command":{dump_member(envelope.command)},'
+        f'"invocation":{{"replay":{{"key":{dump_text(envelope.replay_key)}}},'
+        f'"scope":{{"session_id":{dump_text(scope.session_id)}{turn}}},'
+        f'"subject":{{"effect_id":{dump_text(envelope.effect_id)},'
+        f'"kind":"{envelope.command.kind.value}","type":"effect"}}}}}}'
+    )
+
+
 def stable_hash(envelope: EffectEnvelope) -> str:
     """SHA-256, in hex, of the envelope's canonical JSON.
 
@@ -72,4 +99,4 @@ def stable_hash(envelope: EffectEnvelope) -> str:
     Raises:
         WireError: code ``invalid_json``, where the command holds what JSON cannot say.
     """
-    return text_hash(dumps(envelope))
+    return text_hash(envelope_text(envelope))

@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 from collections import Counter
+from json.encoder import encode_basestring
 from typing import Any, NoReturn, TypeAlias
 
 from ._errors import EffectErrorCode, WireError
@@ -172,6 +173,19 @@ def dump_checked(value: JsonValue) -> str:
         ) from error
 
 
+def dump_text(text: str) -> str:
+    """Canonical JSON of a text, faster than :func:`canonical_json`.
+
+    Raises:
+        WireError: code ``invalid_json``, as for :func:`copy_json`.
+    """
+    if type(text) is not str:
+        return canonical_json(text)
+    if not text.isascii():
+        _check_text(text)
+    return encode_basestring(text)
+
+
 def parse_json(text: str | bytes) -> JsonValue:
     """Parse JSON text strictly.
 
@@ -202,7 +216,9 @@ def reparse(text: str) -> JsonValue:
 
     Nothing in such text needs to be checked once more.
     """
-    value: JsonValue = _UNCHECKED_DECODER.decode(text)
+    value: JsonValue
+    # Nothing stands in front of it or behind it.
+    value, _ = _UNCHECKED_DECODER.raw_decode(text)
     return value
 
 
@@ -218,9 +234,10 @@ def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     return value
 
 
-# Made once: json.dumps and json.loads would make a new one for every call.
+# Made once: json.dumps and json.loads would make a new one for every call.  What has
+# been checked contains no circle.
 _ENCODER = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
 )
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 _UNCHECKED_DECODER = json.JSONDecoder()

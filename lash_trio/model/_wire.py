@@ -57,10 +57,25 @@ from ._wire_values import (
 T = TypeVar("T")
 
 
-def to_json(value: object, converter: Converter) -> JsonValue:
+class Wire:
+    """A converter, and the two ways through it."""
+
+    def __init__(self) -> None:
+        self._converter = make_converter()
+
+    def to_json(self, value: object, max_depth: int = MAX_DOCUMENT_DEPTH) -> JsonValue:
+        """See :func:`lash_trio.model.to_json`; what is part of a document has less depth."""
+        return to_json(value, self._converter, max_depth)
+
+    def from_json(self, kind: type[T], value: JsonValue) -> T:
+        """See :func:`lash_trio.model.from_json`."""
+        return from_json(kind, value, self._converter)
+
+
+def to_json(value: object, converter: Converter, max_depth: int = MAX_DOCUMENT_DEPTH) -> JsonValue:
     """See :func:`lash_trio.model.to_json`."""
     try:
-        return copy_json(converter.unstructure(value), MAX_DOCUMENT_DEPTH)
+        return copy_json(converter.unstructure(value), max_depth)
     except WireError:
         raise
     except RecursionError as error:

@@ -6,7 +6,7 @@ See :mod:`lash_trio.model._wire` for the rules.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, Union, cast, get_args, get_origin
 
@@ -42,13 +42,16 @@ def is_tagged_base(kind: Any) -> bool:
 
 def tagged_reader(converter: Converter, base: Any) -> Reader:
     members = members_of(base)
+    # Built when needed, as any hook: a member may hold what is not registered yet.
+    reader_of: Callable[[Any], Reader] = cache(converter.get_structure_hook)
 
     def read(value: Any, _: Any) -> Any:
         require_object(value, base)
         tag = value.get(base.tag_name)
         if not isinstance(tag, str) or tag not in members:
             raise unknown_tag(base, f" with {base.tag_name!r} one of {', '.join(members)}", tag)
-        return converter.structure(value, members[tag])
+        member = members[tag]
+        return reader_of(member)(value, member)
 
     return read
 

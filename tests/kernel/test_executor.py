@@ -166,6 +166,37 @@ async def test_call_checkpoints_before_the_function_and_not_behind_it() -> None:
     assert cancelled.cancelled_caught
 
 
+async def test_call_for_a_controller_that_records_is_a_cancel_point_and_no_schedule_point() -> None:
+    async def function(_: EffectEnvelope) -> EffectOutcome:
+        return DurableStepOutcome(value="mine")
+
+    effect = envelope(EffectCommand.durable_step("step"))
+    executor = LocalExecutor.call(function)
+    others: list[str] = []
+
+    async def another() -> None:
+        others.append("ran")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(another)
+        assert await executor.execute_to_record(effect) == DurableStepOutcome(value="mine")
+        assert others == [], "no other task ran meanwhile"
+    with pytest.raises(EffectError) as caught:
+        await executor.execute_to_record(effect)
+    assert caught.value.code == "runtime_effect_local_executor_consumed"
+    with trio.CancelScope() as cancelled:
+        cancelled.cancel()
+        await LocalExecutor.call(function).execute_to_record(effect)
+    assert cancelled.cancelled_caught
+
+
+async def test_who_records_gets_a_mismatch_as_everybody_does() -> None:
+    effect = envelope(EffectCommand.durable_step("step"))
+    with pytest.raises(EffectError) as caught:
+        await LocalExecutor.sleep().execute_to_record(effect)
+    assert caught.value.code == "runtime_effect_local_executor_mismatch"
+
+
 # Awaiting an event.
 
 

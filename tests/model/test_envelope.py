@@ -22,6 +22,8 @@ from lash_trio.model import (
     SessionNodeSubject,
     Subject,
     WireError,
+    dumps,
+    envelope_text,
     from_json,
     stable_hash,
     to_json,
@@ -116,3 +118,69 @@ def test_what_an_envelope_shows(envelope: EffectEnvelope) -> None:
     assert envelope.invocation.effect_kind is envelope.command.kind
     assert stable_hash(envelope) == stable_hash(from_json(EffectEnvelope, to_json(envelope)))
     assert len(stable_hash(envelope)) == 64
+
+
+@given(effect_envelopes())
+def test_its_text_is_its_canonical_json(envelope: EffectEnvelope) -> None:
+    assert envelope_text(envelope) == dumps(envelope)
+
+
+@pytest.mark.parametrize("turn_id", [None, "t", 'a "quoted" one', "\n\u2028 é \U0001f600"])
+def test_the_text_of_an_envelope_that_a_scope_makes_is_its_canonical_json(
+    turn_id: str | None,
+) -> None:
+    key = "step \\ #1"
+    invocation = Invocation.effect(
+        InvocationScope(session_id="s\x00", turn_id=turn_id), key, EffectKind.DURABLE_STEP, key
+    )
+    command = EffectCommand.durable_step("é", [1.5, {"b": None, "a": [True]}])
+    envelope = EffectEnvelope(invocation=invocation, command=command)
+    assert envelope_text(envelope) == dumps(envelope)
+
+
+def nested(depth: int) -> JsonValue:
+    value: JsonValue = None
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+# An envelope has two objects around the input of its command.
+@pytest.mark.parametrize("inside", ["\ud800", float("nan"), {1: 2}, object(), nested(255)])
+def test_its_text_refuses_what_json_cannot_say(inside: JsonValue) -> None:
+    invocation = Invocation.effect(SCOPE, "e", EffectKind.DURABLE_STEP, "k")
+    command = EffectCommand.durable_step("s", inside)
+    same_refusal(EffectEnvelope(invocation=invocation, command=command))
+
+
+@pytest.mark.parametrize("name", ["\ud800", b"bytes"])
+def test_its_text_refuses_the_names_that_its_json_refuses(name: str) -> None:
+    same_refusal(step_of(name))
+
+
+@pytest.mark.parametrize("name", [5, None])
+def test_its_text_takes_the_names_that_its_json_takes(name: str) -> None:
+    assert envelope_text(step_of(name)) == dumps(step_of(name))
+
+
+def step_of(session_id: str) -> EffectEnvelope:
+    where = InvocationScope(session_id=session_id, turn_id="t")
+    return EffectEnvelope(
+        invocation=Invocation.effect(where, "e", EffectKind.DURABLE_STEP, "k"),
+        command=EffectCommand.durable_step("s", None),
+    )
+
+
+def same_refusal(envelope: EffectEnvelope) -> None:
+    with pytest.raises(WireError) as of_json:
+        dumps(envelope)
+    with pytest.raises(WireError) as of_text:
+        envelope_text(envelope)
+    assert str(of_text.value) == str(of_json.value)
+
+
+def test_both_take_the_deepest_input_that_a_document_has_room_for() -> None:
+    invocation = Invocation.effect(SCOPE, "e", EffectKind.DURABLE_STEP, "k")
+    command = EffectCommand.durable_step("s", nested(254))
+    envelope = EffectEnvelope(invocation=invocation, command=command)
+    assert envelope_text(envelope) == dumps(envelope)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ from lash_trio.stores.sqlite import (
     Synchronous,
 )
 from lash_trio.stores.sqlite._sql import SqlConnection
-from lash_trio.stores.sqlite._writer import Job
+from lash_trio.stores.sqlite._writer import Appended
 from lash_trio.testing.machines import ManualClock, RegistryUnderTest
 
 T = TypeVar("T")
@@ -39,9 +39,9 @@ class CountedDatabase(SqliteDatabase):
         with self._counted():
             return await super().read(function)
 
-    async def _commit(self, batch: Sequence[Job]) -> None:
+    async def write(self, function: Callable[[SqlConnection, list[Appended]], T]) -> T:
         with self._counted():
-            await super()._commit(batch)
+            return await super().write(function)
 
     @contextmanager
     def _counted(self) -> Generator[None]:

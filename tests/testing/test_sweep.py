@@ -381,6 +381,7 @@ async def use_scope(w: World) -> None:
     controller = InlineEffectController()
     await controller.execute_effect(envelope(EffectCommand.sleep(1)), LocalExecutor.sleep())
     await LocalExecutor.sleep().execute(envelope(EffectCommand.sleep(1)))
+    await LocalExecutor.sleep().execute_to_record(envelope(EffectCommand.sleep(1)))
 
 
 async def use_scope_methods(w: World, scope: ScopedEffectController) -> None:
@@ -503,6 +504,7 @@ SWEPT = {
     "InlineEffectHost.scoped_in",
     "ReplayingEffectHost.scoped_in",
     "LocalExecutor.execute",
+    "LocalExecutor.execute_to_record",
     "HostedProcess.run",
     "MemoryArtifactStore.get",
     "MemoryArtifactStore.put",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from enum import StrEnum
 from functools import partial
@@ -28,7 +28,7 @@ from ._errors import store_error
 from ._schema import check_application, migrate
 from ._sql import SqlConnection
 from ._watch import FileChanges, Watching, file_changes, look_when_changed
-from ._writer import Appended, GroupCommit, Job, transact
+from ._writer import Appended, Job, Writer, WriterOptions
 
 T = TypeVar("T")
 
@@ -121,9 +121,8 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         self.path: str = os.fspath(path)
         self.waiters: EventWaiters = EventWaiters()
         self._options = SqliteOptions() if options is None else options
-        self._group = GroupCommit(self._commit, self._options.max_batch)
         self._nursery_manager = trio.open_nursery()
-        self._connections: list[_Connection] = []
+        self._closers: list[Callable[[], Awaitable[None]]] = []
         self._exits = ExitStack()
         self._position = 0
         self._seen: int | None = None
@@ -133,7 +132,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
 
     async def __aenter__(self) -> SqliteDatabase:
         try:
-            self._writer = await self._connect(self._set_up_writer)
+            self._writer = await self._open_writer()
             self._reader = await self._connect(self._set_up_reader)
             self._position = await self._call(self._reader, _last_position)
             # Once it is read, the file that every commit writes to is there.
@@ -160,7 +159,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         finally:
             with trio.CancelScope(shield=True):
                 # What others have begun to write is theirs; it is bounded.
-                await self._group.wait_idle()
+                await self._writer.wait_idle()
             self._exits.close()
             await self._close_connections()
 
@@ -186,7 +185,15 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         the writer's it is waited for, and a result that is there is returned.
         """
         self._check_open()
-        return await self._group.write(function)
+        return await self._writer.write(function)
+
+    async def write_shielded(self, function: Callable[[SqlConnection, list[Appended]], T]) -> T:
+        """The same though the caller is cancelled: it begins, and is waited for.
+
+        Always a schedule point, never a cancel point.
+        """
+        self._check_open()
+        return await self._writer.write(function, shielded=True)
 
     async def read(self, function: Callable[[SqlConnection], T]) -> T:
         """Run a function on the reading connection, beside the writer.
@@ -238,8 +245,31 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
             )
         except apsw.Error as error:
             raise self._store_error(error) from error
-        self._connections.append(connection)
+        self._closers.append(connection.outside.aclose)
         await self._call(connection, set_up)
+        return connection
+
+    async def _open_writer(self) -> Writer:
+        options = WriterOptions(
+            max_batch=self._options.max_batch,
+            store_error=self._store_error,
+            committed=self._committed,
+        )
+        connection = await trio.to_thread.run_sync(self._connect_writer)
+        writer = Writer(connection, options)
+        self._closers.append(writer.aclose)
+        return writer
+
+    def _connect_writer(self) -> SqlConnection:
+        try:
+            connection = cast(SqlConnection, apsw.Connection(self.path, vfs=self._options.vfs))
+            try:
+                self._set_up_writer(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except apsw.Error as error:
+            raise self._store_error(error) from error
         return connection
 
     def _set_up_writer(self, connection: SqlConnection) -> None:
@@ -267,22 +297,22 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
     async def _close_connections(self) -> None:
         with trio.CancelScope(shield=True):
             # Closing is bounded: both threads have at most one function at work.
-            for connection in self._connections:
+            for close in self._closers:
                 try:
-                    await connection.outside.aclose()
+                    await close()
                 except apsw.Error as error:
                     # Closing tidies up: what was committed is in the file's -wal already.
                     _logger.warning("%r was closed untidily: %s", self.path, error)
-        self._connections.clear()
+        self._closers.clear()
 
-    async def _commit(self, batch: Sequence[Job]) -> None:
-        await self._call(self._writer, lambda connection: transact(connection, batch))
+    def _committed(self, batch: Sequence[Job]) -> None:
         for job in batch:
-            self._wake(job.appended)
-            for event in job.appended:
-                # Others may have appended in between; then the next look sees both.
-                if event.position == self._position + 1:
-                    self._position = event.position
+            if job.appended:
+                self._wake(job.appended)
+                for event in job.appended:
+                    # Others may have appended in between; then the next look sees both.
+                    if event.position == self._position + 1:
+                        self._position = event.position
 
     def _wake(self, appended: Sequence[Appended]) -> None:
         for event in appended:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from types import TracebackType
 
@@ -23,6 +23,7 @@ from ...model import (
 from . import _scopes
 from ._database import SqliteDatabase
 from ._renewal import LeaseRenewal
+from ._sql import SqlConnection
 
 _logger = logging.getLogger("lash_trio.sqlite")
 
@@ -151,9 +152,13 @@ class _OpenScope(ScopeJournal):
         return self._entries
 
     async def record(self, entry: JournalEntry) -> JournalEntry:
+        return await self._database.write(self._recording(entry))
+
+    async def record_shielded(self, entry: JournalEntry) -> JournalEntry:
+        return await self._database.write_shielded(self._recording(entry))
+
+    def _recording(self, entry: JournalEntry) -> Callable[[SqlConnection, object], JournalEntry]:
         # The time of the write, not of the call: it may have waited for its turn.
-        return await self._database.write(
-            lambda connection, _: _scopes.record(
-                connection, self._opened, entry, self._clock.now_ms()
-            )
+        return lambda connection, _: _scopes.record(
+            connection, self._opened, entry, self._clock.now_ms()
         )

@@ -1,18 +1,23 @@
 """Group commit: what waits while a transaction is written shares the next one.
 
-There is no writing task.  Whoever comes while nobody writes leads: it takes what is
-waiting, its own job first, and runs it as one transaction in the writer's thread.
-When that is committed it wakes who was in it, and makes the first of those who came
-meanwhile the next leader.  So a lone write costs one hop to the thread and back, and a
-hundred at once cost little more than one.
+A thread has the writing connection.  It takes what waits, runs it as one transaction,
+has the event loop wake who was in it, and takes at once what has come meanwhile.  So a
+lone write costs one hop to the thread and back, a hundred at once cost little more than
+one, and while the disk syncs, the event loop goes on.
 
-Source: leader and followers, as in the write path of LevelDB and in MySQL's group commit.
+Those who are woken together mostly write again together.  They are handed over together
+too: a thread that begins with the first of them would have to ask for the interpreter at
+every statement, while the event loop still runs the others.
+
+Source: group commit, as in MySQL's binary log and PostgreSQL's WAL writer.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import TypeVar, cast
 
 import apsw
@@ -48,13 +53,24 @@ class Appended:
 
 @attrs.define(eq=False)
 class Job:
-    """A function that waits for its turn, and what came of it."""
+    """A function that waits for its turn, and what came of it.
+
+    Args:
+        function: what to do in the transaction.
+        task: who waits for it.
+        appended: the events that it appended.
+        result: what it returned.
+        error: what it raised, or why the transaction failed.
+        parked: whether the task has to be woken.
+        done: whether it is over.
+    """
 
     function: Callable[[SqlConnection, list[Appended]], object]
     task: trio.lowlevel.Task
     appended: list[Appended] = attrs.field(factory=list[Appended])
     result: object = None
     error: Exception | None = None
+    parked: bool = False
     done: bool = False
 
     def run(self, connection: SqlConnection) -> None:
@@ -68,71 +84,142 @@ class Job:
         self.result = None
 
 
-class GroupCommit:
-    """Who writes next, and with whom.
+@attrs.frozen(kw_only=True)
+class WriterOptions:
+    """How a writer goes about it.
 
     Args:
-        commit: runs jobs as one transaction, and sets their errors; raises
-            :class:`~lash_trio.StoreError` where nothing was written.
         max_batch: how many jobs may share a transaction.
+        store_error: an error of SQLite's as one of ours; called in the thread.
+        committed: told of the jobs of a transaction before those who wait for them go
+            on; called in the event loop.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Job]], Awaitable[None]], max_batch: int) -> None:
-        self._commit = commit
-        self._max_batch = max_batch
-        self._waiting: deque[Job] = deque()
-        self._busy = False
-        self._idle: trio.Event | None = None
+    max_batch: int
+    store_error: Callable[[apsw.Error], StoreError]
+    committed: Callable[[Sequence[Job]], None]
 
-    async def write(self, function: Callable[[SqlConnection, list[Appended]], T]) -> T:
+
+class Writer:
+    """A thread that writes, and those who wait for it.
+
+    Args:
+        connection: the one that writes; the writer's from now on.
+        options: how.
+    """
+
+    def __init__(self, connection: SqlConnection, options: WriterOptions) -> None:
+        self._connection = connection
+        self._options = options
+        self._token = trio.lowlevel.current_trio_token()
+        # What is handed over next, and how many are worth waiting for: as many as were
+        # woken last.
+        self._gathered: list[Job] = []
+        self._expected = 1
+        # To the thread; None comes last.
+        self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._taken: deque[Job] = deque()
+        self._is_last = False
+        self._unfinished = 0
+        self._idle: trio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="lash_trio writer", daemon=True)
+        self._thread.start()
+
+    # An interrupt in the midst of this would leave the others waiting for ever.
+    @trio.lowlevel.enable_ki_protection
+    async def write(
+        self, function: Callable[[SqlConnection, list[Appended]], T], *, shielded: bool = False
+    ) -> T:
         """Run a function in a transaction; see :meth:`SqliteDatabase.write`."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+        if not shielded:
+            await trio.lowlevel.checkpoint_if_cancelled()
         job = Job(function, trio.lowlevel.current_task())
-        self._waiting.append(job)
-        if self._busy:
-            # Woken when it is written, or to lead.
+        self._unfinished += 1
+        self._gathered.append(job)
+        if len(self._gathered) >= self._expected:
+            self._hand_over()
+        elif len(self._gathered) == 1:
+            # The others that were woken run before this goes on.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            if self._gathered and self._gathered[0] is job:
+                self._hand_over()
+        if job.done:
+            # The others run in the next step; this one goes on with them.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            job.parked = True
             await trio.lowlevel.wait_task_rescheduled(_wait_on)
-        if not job.done:
-            self._busy = True
-            await self._lead(job.task)
         if job.error is not None:
             raise job.error
         return cast(T, job.result)
 
     async def wait_idle(self) -> None:
-        """Wait until nobody writes.  A checkpoint only where somebody does."""
-        while self._busy:
+        """Wait until nothing waits to be written.  A checkpoint only where something does."""
+        while self._unfinished:
             if self._idle is None or self._idle.is_set():
                 self._idle = trio.Event()
             await self._idle.wait()
 
-    async def _lead(self, leader: trio.lowlevel.Task) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
-        try:
-            # It is bounded: by the busy timeout, and by the disk.
-            with trio.CancelScope(shield=True):
-                await self._commit(batch)
-        except StoreError as error:
-            for job in batch:
-                # One for each: they are raised in different tasks.
-                copy = StoreError(error.message)
-                copy.__cause__ = error.__cause__
-                job.refuse(copy)
-        except BaseException:
-            for job in batch:
-                job.refuse(StoreError("the transaction broke off; nothing of it was written"))
-            raise
-        finally:
-            for job in batch:
-                job.done = True
-                if job.task is not leader:
-                    trio.lowlevel.reschedule(job.task)
-            if self._waiting:
-                trio.lowlevel.reschedule(self._waiting[0].task)
-            else:
-                self._busy = False
-                if self._idle is not None:
-                    self._idle.set()
+    async def aclose(self) -> None:
+        """End the thread, once it has written what waits, and close the connection.
+
+        Raises:
+            apsw.Error: the connection could not tidy up; what was committed stays so.
+        """
+        self._queue.put(None)
+        # A limiter of its own: it must not wait for other threads of the program.
+        await trio.to_thread.run_sync(self._end, limiter=trio.CapacityLimiter(1))
+
+    def _hand_over(self) -> None:
+        self._queue.put(self._gathered)
+        self._gathered = []
+
+    def _run(self) -> None:
+        while batch := self._take():
+            try:
+                transact(self._connection, batch)
+            except apsw.Error as error:
+                for job in batch:
+                    # One for each: they are raised in different tasks.
+                    refusal = self._options.store_error(error)
+                    refusal.__cause__ = error
+                    job.refuse(refusal)
+            except Exception as error:  # noqa: BLE001
+                # There is nobody above a thread, and who waits must not wait for ever.
+                for job in batch:
+                    refusal = StoreError("the transaction broke off; nothing of it was written")
+                    refusal.__cause__ = error
+                    job.refuse(refusal)
+            try:
+                self._token.run_sync_soon(self._finish, batch)
+            except trio.RunFinishedError:
+                # Nobody waits any more.
+                return
+
+    def _end(self) -> None:
+        self._thread.join()
+        self._connection.close()
+
+    def _take(self) -> list[Job]:
+        """Wait for a job, and take what has come by then; nothing once the last is written."""
+        while not self._is_last and not (self._taken and self._queue.empty()):
+            jobs = self._queue.get()
+            self._is_last = jobs is None
+            self._taken.extend(jobs or ())
+        return [
+            self._taken.popleft() for _ in range(min(len(self._taken), self._options.max_batch))
+        ]
+
+    def _finish(self, batch: Sequence[Job]) -> None:
+        self._options.committed(batch)
+        self._unfinished -= len(batch)
+        self._expected = len(batch)
+        for job in batch:
+            job.done = True
+            if job.parked:
+                trio.lowlevel.reschedule(job.task)
+        if not self._unfinished and self._idle is not None:
+            self._idle.set()
 
 
 def _wait_on(_: object) -> trio.lowlevel.Abort:

@@ -115,6 +115,23 @@ async def test_durable_steps_are_not_run_again(tmp_path: Path) -> None:
     assert calls == [0, 1, 2]
 
 
+async def test_what_has_run_is_recorded_though_it_is_cancelled_then(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    async def step(n: int) -> JsonValue:
+        calls.append(n)
+        stopped.cancel()
+        return n
+
+    async with open_sqlite(tmp_path / "x.db") as stores:
+        with trio.CancelScope() as stopped:
+            async with stores.host().scoped(EffectScope.process("p1")) as scope:
+                await scope.step("n", step, 5)
+        async with stores.host().scoped(EffectScope.process("p1")) as scope:
+            assert await scope.step("n", step, 5) == 5
+    assert calls == [5]
+
+
 async def test_a_database_is_opened_once(tmp_path: Path) -> None:
     database = SqliteDatabase(tmp_path / "x.db")
     async with database:

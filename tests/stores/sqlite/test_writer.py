@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
+import apsw
+import attrs
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -13,7 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 from lash_trio import StoreError
 from lash_trio.stores.sqlite import SqliteDatabase, SqliteOptions, Synchronous
 from lash_trio.stores.sqlite._sql import SqlConnection
-from lash_trio.stores.sqlite._writer import Appended
+from lash_trio.stores.sqlite._writer import Appended, Job, Writer, WriterOptions
 
 Write = Callable[[SqlConnection, list[Appended]], int]
 
@@ -141,6 +144,74 @@ async def test_what_waits_is_written_though_it_is_cancelled(tmp_path: Path) -> N
             await opened.write(put(99))
         assert scope.cancelled_caught
         assert 99 not in await there(opened), "it had not begun"
+
+
+async def test_a_shielded_write_begins_though_its_caller_is_cancelled(tmp_path: Path) -> None:
+    async with database(tmp_path) as opened:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            assert await opened.write_shielded(put(7)) == 7
+            await trio.lowlevel.checkpoint()
+        assert scope.cancelled_caught, "it comes at the next cancel point"
+        assert await there(opened) == {7}
+
+
+@attrs.define(eq=False)
+class Batches:
+    """How many jobs each transaction had, from what is told of it in the event loop."""
+
+    sizes: list[int] = attrs.field(factory=list[int])
+
+    def committed(self, batch: Sequence[Job]) -> None:
+        self.sizes.append(len(batch))
+
+
+async def test_those_who_are_woken_together_are_handed_over_together() -> None:
+    batches = Batches()
+    options = WriterOptions(
+        max_batch=256,
+        store_error=lambda error: StoreError(str(error)),
+        committed=batches.committed,
+    )
+    writer = Writer(cast(SqlConnection, apsw.Connection(":memory:")), options)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def first(_: SqlConnection, __: list[Appended]) -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    def nothing(_: SqlConnection, __: list[Appended]) -> None: ...
+
+    async def write(times: int) -> None:
+        for _ in range(times):
+            await writer.write(nothing)
+
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(writer.write, first)
+            assert await trio.to_thread.run_sync(begun.wait, 10)
+            for _ in range(20):
+                nursery.start_soon(write, 5)
+            await wait_all_tasks_blocked()
+            go_on.set()
+        await writer.aclose()
+    assert batches.sizes == [1] + [20] * 5
+
+
+async def test_a_bug_in_the_thread_is_told_to_who_waits_and_the_thread_goes_on() -> None:
+    class Broken:
+        """A connection that is none."""
+
+    options = WriterOptions(
+        max_batch=256, store_error=lambda error: StoreError(str(error)), committed=lambda _: None
+    )
+    writer = Writer(cast(SqlConnection, Broken()), options)
+    for _ in range(2):
+        with trio.fail_after(20), pytest.raises(StoreError, match="broke off") as caught:
+            await writer.write(put(1))
+        assert isinstance(caught.value.__cause__, AttributeError)
+    with pytest.raises(AttributeError):
+        await writer.aclose()
 
 
 async def test_closing_the_file_waits_for_what_others_have_begun_to_write(tmp_path: Path) -> None:
