@@ -51,9 +51,7 @@ class LeaseKeeper:
         self.lease = lease
         self._registry = registry
         self._ttl_ms = ttl_ms
-        # From the asking on, by this machine's clock: never later than the registry's
-        # own count, so that two owners cannot both believe that they hold it.
-        self._good_until = asked_at + ttl_ms / 1000
+        self._good_until = self._count(asked_at)
 
     async def renew(self) -> None:
         """Renew it now.
@@ -64,7 +62,7 @@ class LeaseKeeper:
         """
         asked_at = trio.current_time()
         self.lease = await self._registry.renew_process_lease(self.lease, self._ttl_ms)
-        self._good_until = asked_at + self._ttl_ms / 1000
+        self._good_until = self._count(asked_at)
 
     def is_kept_elsewhere(self, on_lost: Callable[[str], None]) -> bool:
         """Have it renewed from elsewhere, until :meth:`leave`; False where nobody does that.
@@ -81,6 +79,12 @@ class LeaseKeeper:
         """Leave it to itself, if it is renewed from elsewhere."""
         if self._renewer is not None:
             self._renewer.remove(self.lease)
+
+    def _count(self, asked_at: float) -> float:
+        # From the asking on, by this machine's clock: never later than the registry's
+        # own count, which is in whole milliseconds and may have begun up to one earlier,
+        # so that two owners cannot both believe that they hold it.
+        return asked_at + (self._ttl_ms - 1) / 1000
 
     async def keep(self) -> str:
         """Renew it in this task until it is lost; returns how that came about."""

@@ -40,6 +40,11 @@ class _Kept:
     good_until: float
 
 
+def _good_until(asked_at: float, left_ms: int) -> float:
+    # The file's times are whole milliseconds, so its count may have begun up to one earlier.
+    return asked_at + (left_ms - 1) / 1000
+
+
 def _nobody(_: str) -> None:
     """Who is told of a loss where the next write finds it out."""
 
@@ -86,7 +91,9 @@ class LeaseRenewal(LeaseRenewer, AbstractContextManager["LeaseRenewal"]):
 
     def add(self, lease: ProcessLease, on_lost: Callable[[str], None] = _nobody) -> None:
         """Keep a lease alive; see :meth:`lash_trio.abc.LeaseRenewer.add`."""
-        good_until = time.monotonic() + self._lease_ttl_ms / 1000
+        # It was granted a while ago: the write had to be committed, and the caller to run.
+        left_ms = min(lease.expires_at_epoch_ms - self._clock.now_ms(), self._lease_ttl_ms)
+        good_until = _good_until(time.monotonic(), left_ms)
         with self._lock:
             self._kept[lease.lease_token] = _Kept(lease, on_lost, good_until)
 
@@ -152,7 +159,7 @@ class LeaseRenewal(LeaseRenewer, AbstractContextManager["LeaseRenewal"]):
         gone = {each.lease.lease_token for each in lost}
         for each in kept:
             if each.lease.lease_token not in gone:
-                each.good_until = asked_at + self._lease_ttl_ms / 1000
+                each.good_until = _good_until(asked_at, self._lease_ttl_ms)
         self._tell(lost, "it expired, or another owner holds it")
 
     def _tell_of_expired(self, kept: list[_Kept]) -> None:
