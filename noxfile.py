@@ -100,11 +100,7 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def restate(session: nox.Session) -> None:
     """The Restate engine against a real server; needs npm, and Linux."""
-    if shutil.which("npm") is None:
-        session.error(
-            "the tests against a Restate server need 'npm', which comes with Node.js "
-            "(`apt-get install npm`)"
-        )
+    require_npm(session)
     install_wheel(session, *dependency_groups("test"))
     program = install_restate_server(session)
     tests = ["--installed-package", "tests/engines/restate_server", *session.posargs]
@@ -155,6 +151,16 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_restate(session: nox.Session) -> None:
+    """The Restate engine beside the stock SDK; arguments go to `python -m benchmarks.restate`."""
+    require_npm(session)
+    install_wheel(session, *dependency_groups("restate-peer"))
+    program = install_restate_server(session)
+    measure = ["-m", "benchmarks.restate", *session.posargs]
+    run_isolated(session, program, str(Path(session.bin) / "python"), *measure)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Plants faults one at a time; each must turn a test red."""
     # The checkout itself: `python -m` would find it before a wheel.
@@ -169,6 +175,13 @@ def run_suite(session: nox.Session, *arguments: str) -> None:
     # A process a core; the tests of one file stay together.
     at_once = ["-n", "auto", "--dist", "loadfile"]
     session.run("pytest", "--installed-package", *elsewhere, *at_once, *arguments)
+
+
+def require_npm(session: nox.Session) -> None:
+    if shutil.which("npm") is None:
+        session.error(
+            "a Restate server comes from 'npm', which comes with Node.js (`apt-get install npm`)"
+        )
 
 
 def install_restate_server(session: nox.Session) -> Path:

@@ -17,6 +17,8 @@ FINDINGS_HEAD = ("what", "of", "in a new file", "with that many", "ratio")
 
 Json = dict[str, object]
 
+_VERDICTS = {True: "within", False: "over", None: ""}
+
 HEAD = ("what", "against", "baseline", "p99", "ours", "p99", "ratio", "limit", "")
 
 
@@ -88,8 +90,8 @@ def cells(row: Measured) -> tuple[str, ...]:
         amount(comparison.ours.median, unit),
         amount(comparison.ours.p99, unit),
         f"{comparison.ratio:.2f}",
-        f"{row.row.limit:.1f}",
-        "within" if row.within else "over",
+        "" if row.row.limit is None else f"{row.row.limit:.1f}",
+        _VERDICTS[row.within],
     )
 
 

@@ -21,7 +21,7 @@ class Row:
         what: what is measured; ``{size}`` stands for the size of the plan.
         against: the baseline.
         unit: ``s`` or ``bytes``.
-        limit: the ratio of the medians may not be above it.
+        limit: the ratio of the medians may not be above it; None where nothing is promised.
         baseline: measures the baseline.
         ours: measures what it is about.
         plan: how much is measured.
@@ -32,7 +32,7 @@ class Row:
     what: str
     against: str
     unit: str = "s"
-    limit: float
+    limit: float | None
     baseline: Side
     ours: Side
     plan: Plan
@@ -53,9 +53,10 @@ class Measured:
         return self.row.what.format(size=f"{self.plan.size:,}")
 
     @property
-    def within(self) -> bool:
-        """Whether the promise was kept."""
-        return self.comparison.ratio <= self.row.limit
+    def within(self) -> bool | None:
+        """Whether the promise was kept; None where there is none."""
+        limit = self.row.limit
+        return None if limit is None else self.comparison.ratio <= limit
 
 
 def measure(row: Row, quick: bool) -> Measured:

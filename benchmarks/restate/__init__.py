@@ -1,0 +1,1 @@
+"""What the Restate engine costs, as a ratio to the stock SDK on the same server in the same run."""
