@@ -3,7 +3,8 @@
 ``python -m lash_trio.testing.simulate --seeds 1000`` runs a thousand worlds.  Each
 has virtual time, an order of tasks that its seed decides, and faults that it
 draws: calls that are refused, answers that are lost, workers that are killed, and
-workers that stall for longer than their leases last.  First it is checked that
+workers that stall for longer than their leases last.  ``--store sqlite`` gives each
+worker a SQLite file opened for itself, and kills it as ``kill -9`` does.  First it is checked that
 nothing wrong happens; then the faults stop, and everything runnable must finish.
 
 A seed that fails prints one command that replays it to the same trace.
@@ -16,7 +17,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import attrs
 
@@ -24,6 +25,11 @@ from ..abc import ProcessRegistry
 from ..stores.memory import MemoryProcessRegistry
 from ._schedule import run_seeded
 from ._simulate._faults import FaultRates as FaultRates
+from ._simulate._stores import (
+    MemoryStore as MemoryStore,
+    SimulatedProgram as SimulatedProgram,
+    SimulatedStore as SimulatedStore,
+)
 from ._simulate._world import Violation as Violation, World, WorldOptions as WorldOptions
 
 
@@ -46,22 +52,28 @@ def simulate(
     seed: int,
     open_registry: Callable[[], ProcessRegistry] = MemoryProcessRegistry,
     options: WorldOptions | None = None,
+    *,
+    open_store: Callable[[], AbstractContextManager[SimulatedStore]] | None = None,
 ) -> SimulationResult:
     """Run one seed; the same seed gives the same trace, also in another program.
 
     Args:
         seed: decides all that is left to chance.
-        open_registry: makes the store, inside of trio.
+        open_registry: makes the registry, inside of trio, that all programs share beside
+            a journal in memory.
         options: how large the world is.
+        open_store: makes a store of another kind, in place of that.
     """
     trace: list[str] = []
 
     async def main() -> None:
-        world = World(seed, open_registry(), WorldOptions() if options is None else options)
-        try:
-            await world.run()
-        finally:
-            trace.extend(world.trace)
+        opening = nullcontext(MemoryStore(open_registry())) if open_store is None else open_store()
+        with opening as store:
+            world = World(seed, store, WorldOptions() if options is None else options)
+            try:
+                await world.run()
+            finally:
+                trace.extend(world.trace)
 
     violation = None
     try:
@@ -89,16 +101,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=100, metavar="N", help="run seeds 0 to N-1")
     parser.add_argument("--seed", type=int, help="run this one seed")
     parser.add_argument("--trace", action="store_true", help="print what happened")
-    parser.add_argument(
-        "--registry", metavar="MODULE:FACTORY", help="the store to simulate; in memory if absent"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--store", choices=("memory", "sqlite"), default="memory", help="the store to simulate"
+    )
+    which.add_argument(
+        "--registry", metavar="MODULE:FACTORY", help="a registry to simulate, in place of a store"
     )
     options = parser.parse_args(arguments)
     open_registry = _registry_factory(options.registry)
+    open_store = _sqlite() if options.store == "sqlite" else None
     seeds = range(options.seeds) if options.seed is None else [options.seed]
     again = f" --registry {options.registry}" if options.registry else ""
+    again += " --store sqlite" if open_store is not None else ""
     with _silence():
         for seed in seeds:
-            result = simulate(seed, open_registry)
+            result = simulate(seed, open_registry, open_store=open_store)
             if options.trace:
                 print("\n".join(result.trace))
             if result.violation is not None:
@@ -127,6 +145,13 @@ def _registry_factory(name: str | None) -> Callable[[], ProcessRegistry]:
     module, _, attribute = name.partition(":")
     factory: Callable[[], ProcessRegistry] = getattr(importlib.import_module(module), attribute)
     return factory
+
+
+def _sqlite() -> Callable[[], AbstractContextManager[SimulatedStore]]:
+    # Here, since it needs an extra.
+    from .simulated_sqlite import simulated_sqlite
+
+    return simulated_sqlite
 
 
 if __name__ == "__main__":

@@ -7,15 +7,26 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import attrs
 import pytest
 
-from lash_trio import MemoryProcessRegistry, ProcessEventAppendRequest, ProcessEventAppendResult
-from lash_trio.abc import ProcessRegistry
+from lash_trio import (
+    EffectError,
+    EffectErrorCode,
+    EffectScope,
+    JournalEntry,
+    MemoryEffectJournal,
+    MemoryProcessRegistry,
+    ProcessEventAppendRequest,
+    ProcessEventAppendResult,
+)
+from lash_trio.abc import ProcessRegistry, ScopeJournal
 from lash_trio.model import ProcessLease
-from lash_trio.testing.simulate import WorldOptions, main, simulate
+from lash_trio.testing.simulate import MemoryStore, WorldOptions, main, simulate
 
 
 class IgnoresReplayKeys(MemoryProcessRegistry):
@@ -76,6 +87,32 @@ class LeasesToEverybody(MemoryProcessRegistry):
         return await super().claim_process_lease(process_id, owner_id, lease_ttl_ms)
 
 
+class UnfencedJournal(MemoryEffectJournal):
+    """Records for an opening that is over."""
+
+    @asynccontextmanager
+    async def open_scope(self, scope: EffectScope, owner_id: str) -> AsyncGenerator[ScopeJournal]:
+        async with super().open_scope(scope, owner_id) as opened:
+            yield _Unfenced(opened)
+
+
+class _Unfenced(ScopeJournal):
+    def __init__(self, inner: ScopeJournal) -> None:
+        self._inner = inner
+
+    @property
+    def entries(self) -> Mapping[str, JournalEntry]:
+        return self._inner.entries
+
+    async def record(self, entry: JournalEntry) -> JournalEntry:
+        try:
+            return await self._inner.record(entry)
+        except EffectError as error:
+            if error.code != EffectErrorCode.SCOPE_LEASE_LOST:
+                raise
+            return entry
+
+
 PLANTED: dict[str, type[ProcessRegistry]] = {
     "IgnoresReplayKeys": IgnoresReplayKeys,
     "LosesAnAppend": LosesAnAppend,
@@ -101,7 +138,7 @@ def test_the_library_keeps_its_promise(seed: int) -> None:
 
 def test_faults_happen() -> None:
     lines = [line for seed in range(6) for line in simulate(seed).trace]
-    for what in ("is refused", "is lost", "stalls", "was killed", "arrives late"):
+    for what in ("is refused", "is lost", "stalls", "was killed", "record arrives late"):
         assert any(what in line for line in lines), f"no seed saw that something {what}"
 
 
@@ -129,6 +166,18 @@ def test_it_is_told_who_wrote_and_who_owned() -> None:
     violation = simulate(first_red(LeasesToEverybody), LeasesToEverybody).violation
     assert violation is not None
     assert "while the lease of" in violation or "had claimed it under" in violation
+
+
+def test_a_journal_that_ignores_fences_is_found() -> None:
+    def open_store() -> AbstractContextManager[MemoryStore]:
+        return nullcontext(MemoryStore(MemoryProcessRegistry(), UnfencedJournal()))
+
+    violations = [simulate(seed, open_store=open_store).violation for seed in range(6)]
+    assert any(
+        re.search(r"was let record '\S+' of order-\S+ by opening \d+", violation)
+        for violation in violations
+        if violation is not None
+    )
 
 
 def run_command(arguments: list[str], hash_seed: str) -> subprocess.CompletedProcess[str]:

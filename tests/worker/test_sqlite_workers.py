@@ -212,7 +212,7 @@ def test_the_scope_of_a_dead_owner_is_waited_for_no_longer_than_it_lives(path: P
             async with stores.journal.open_scope(EffectScope.process("p"), "dead"):
                 lease = await stores.journal.lease_of(EffectScope.process("p"))
                 assert lease is not None
-                stores.journal._renewal.remove(lease)
+                stores.journal._renewer.remove(lease)
                 async with running(path, definitions, poll_seconds=3600) as runtime:
                     await runtime.registry.await_process("p")
                     record = await runtime.registry.get_process("p")

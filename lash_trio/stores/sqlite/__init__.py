@@ -9,6 +9,7 @@ if find_spec("apsw") is None:
         "lash_trio.stores.sqlite needs apsw; install it with: pip install 'lash-trio[sqlite]'"
     )
 
+from ._access import SqliteAccess as SqliteAccess
 from ._artifacts import SqliteArtifactStore as SqliteArtifactStore
 from ._attachments import SqliteAttachmentStore as SqliteAttachmentStore
 from ._database import (
@@ -16,6 +17,7 @@ from ._database import (
     SqliteOptions as SqliteOptions,
     Synchronous as Synchronous,
 )
+from ._inline import CrashPoint as CrashPoint, InlineAccess as InlineAccess
 from ._journal import SqliteEffectJournal as SqliteEffectJournal
 from ._registry import SqliteProcessRegistry as SqliteProcessRegistry
 from ._stores import SqliteStores as SqliteStores, open_sqlite as open_sqlite

@@ -23,7 +23,7 @@ from ...model import (
 from . import _parked, _processes
 from ._database import SqliteDatabase
 from ._leases import LEASE_COLUMNS, lease_state
-from ._renewal import LeaseRenewal, LeaseTable
+from ._renewal import LeaseTable, RenewalOptions
 from ._sql import SqlConnection, SqlRows
 
 _MOST_HELD = 100
@@ -44,7 +44,14 @@ class WorkerSide(ProcessRegistry):
 
     def renew_leases(self, lease_ttl_ms: int) -> AbstractContextManager[LeaseRenewer]:
         """A thread with its own connection; see :meth:`lash_trio.abc.ProcessRegistry.renew_leases`."""
-        return LeaseRenewal(self._database.path, self._clock, lease_ttl_ms, LeaseTable.PROCESSES)
+        return self._database.renew_leases(
+            RenewalOptions(
+                path=self._database.path,
+                clock=self._clock,
+                lease_ttl_ms=lease_ttl_ms,
+                table=LeaseTable.PROCESSES,
+            )
+        )
 
     def listen(self, tell: Tell) -> AbstractContextManager[None]:
         """Be told of every event; see :meth:`lash_trio.abc.ProcessRegistry.listen`."""

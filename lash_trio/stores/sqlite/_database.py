@@ -1,8 +1,4 @@
-"""The file: one writer with group commit, a reader beside it, news from others.
-
-Whatever reaches SQLite runs as one function on a connection's own thread, so a
-transaction costs one hop.
-"""
+"""The file: one writer with group commit, a reader beside it, news from others."""
 
 from __future__ import annotations
 
@@ -10,25 +6,28 @@ import logging
 import math
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from enum import StrEnum
 from functools import partial
 from types import TracebackType
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 import apsw
-import apsw.aio
 import attrs
 import trio
 from attrs.validators import ge, gt
 
+from ...abc import LeaseRenewer
 from ...kernel import END, EventWaiters, any_event
 from ...model import StoreError
+from ._access import Opening, SqliteAccess
 from ._errors import store_error
+from ._renewal import RenewalOptions
 from ._schema import check_application, migrate
 from ._sql import SqlConnection
-from ._watch import FileChanges, Watching, file_changes, look_when_changed
-from ._writer import Appended, Job, Writer, WriterOptions
+from ._threads import ThreadAccess
+from ._watch import FileChanges, Watching, look_when_changed
+from ._writer import Appended, Job, WriterOptions
 
 T = TypeVar("T")
 
@@ -70,55 +69,26 @@ class SqliteOptions:
     lease_ttl_ms: int = attrs.field(default=30_000, validator=ge(3))
 
 
-class AsyncConnection(Protocol):
-    """apsw's, as far as it is used."""
-
-    async def async_run(self, call: Callable[..., T], /, *args: object) -> T: ...
-    async def aclose(self) -> None: ...
-
-
-@attrs.frozen
-class _Connection:
-    """A connection and the thread it lives in.
-
-    apsw gives one object two faces: to the event loop its methods are async, to
-    functions that run in its thread they are plain.
-
-    Args:
-        outside: for the event loop.
-    """
-
-    outside: AsyncConnection
-
-    @property
-    def inside(self) -> SqlConnection:
-        """For functions in its thread."""
-        return cast(SqlConnection, self.outside)
-
-    async def call(self, function: Callable[[SqlConnection], T]) -> T:
-        """Run a function in the thread."""
-        # apsw would turn the caller's deadline into an error of its own; without one
-        # trio's cancellation stays trio's.
-        token = apsw.aio.deadline.set(math.inf)
-        try:
-            return await self.outside.async_run(function, self.inside)
-        finally:
-            apsw.aio.deadline.reset(token)
-
-
 class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
     """A file of lash_trio's, open for the length of an ``async with`` block.
 
     Args:
         path: of the file; made if it is not there.
         options: how it is used.
+        access: how SQLite is reached; in threads where None.
 
     Raises:
         StoreError: on entry, where the path is no database that this version can use.
     """
 
-    def __init__(self, path: str | os.PathLike[str], options: SqliteOptions | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        options: SqliteOptions | None = None,
+        access: SqliteAccess | None = None,
+    ) -> None:
         self.path: str = os.fspath(path)
+        self._access: SqliteAccess = ThreadAccess() if access is None else access
         self.waiters: EventWaiters = EventWaiters()
         self._options = SqliteOptions() if options is None else options
         self._nursery_manager = trio.open_nursery()
@@ -132,11 +102,10 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
 
     async def __aenter__(self) -> SqliteDatabase:
         try:
-            self._writer = await self._open_writer()
-            self._reader = await self._connect(self._set_up_reader)
-            self._position = await self._call(self._reader, _last_position)
+            await self._open_connections()
+            self._position = await self._read(_last_position)
             # Once it is read, the file that every commit writes to is there.
-            changes = self._exits.enter_context(file_changes(f"{self.path}-wal"))
+            changes = self._exits.enter_context(self._access.file_changes(f"{self.path}-wal"))
         except BaseException:
             await self._close_connections()
             raise
@@ -204,7 +173,12 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         Always a checkpoint.
         """
         self._check_open()
-        return await self._call(self._reader, function)
+        return await self._read(function)
+
+    def renew_leases(self, options: RenewalOptions) -> AbstractContextManager[LeaseRenewer]:
+        """Renew leases in the file, for the length of a block."""
+        self._check_open()
+        return self._access.renew_leases(options, self._nursery)
 
     async def copy_to(self, path: str) -> None:
         """Write a copy of the file; see :meth:`SqliteStores.backup`."""
@@ -229,48 +203,30 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         if not self._is_open:
             raise StoreError(f"{self.path!r} is closed; use it inside its block")
 
-    async def _call(self, connection: _Connection, function: Callable[[SqlConnection], T]) -> T:
+    async def _read(self, function: Callable[[SqlConnection], T]) -> T:
         try:
-            return await connection.call(function)
+            return await self._reader.call(function)
         except apsw.Error as error:
             raise self._store_error(error) from error
 
-    async def _connect(self, set_up: Callable[[SqlConnection], None]) -> _Connection:
-        try:
-            connection = _Connection(
-                cast(
-                    AsyncConnection,
-                    await apsw.Connection.as_async(self.path, vfs=self._options.vfs),
-                )
-            )
-        except apsw.Error as error:
-            raise self._store_error(error) from error
-        self._closers.append(connection.outside.aclose)
-        await self._call(connection, set_up)
-        return connection
-
-    async def _open_writer(self) -> Writer:
+    async def _open_connections(self) -> None:
         options = WriterOptions(
             max_batch=self._options.max_batch,
             store_error=self._store_error,
             committed=self._committed,
         )
-        connection = await trio.to_thread.run_sync(self._connect_writer)
-        writer = Writer(connection, options)
-        self._closers.append(writer.aclose)
-        return writer
-
-    def _connect_writer(self) -> SqlConnection:
         try:
-            connection = cast(SqlConnection, apsw.Connection(self.path, vfs=self._options.vfs))
-            try:
-                self._set_up_writer(connection)
-            except BaseException:
-                connection.close()
-                raise
+            self._writer = await self._access.open_writer(
+                self._opening(self._set_up_writer), options
+            )
+            self._closers.append(self._writer.aclose)
+            self._reader = await self._access.open_reader(self._opening(self._set_up_reader))
+            self._closers.append(self._reader.aclose)
         except apsw.Error as error:
             raise self._store_error(error) from error
-        return connection
+
+    def _opening(self, set_up: Callable[[SqlConnection], None]) -> Opening:
+        return Opening(path=self.path, vfs=self._options.vfs, set_up=set_up)
 
     def _set_up_writer(self, connection: SqlConnection) -> None:
         connection.set_busy_timeout(int(self._options.busy_timeout_seconds * 1000))
@@ -340,7 +296,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         if trio.current_time() < self._skipped_at + _SKIP_SECONDS:
             return
         # Who comes to wait during this looks for himself, behind it.
-        position = await self._call(self._reader, _last_position)
+        position = await self._read(_last_position)
         self._position = max(self._position, position)
         self._skipped_at = trio.current_time()
 
@@ -348,9 +304,7 @@ class SqliteDatabase(AbstractAsyncContextManager["SqliteDatabase"]):
         seen = self._seen
         is_last = False
         while not is_last:
-            look = await self._call(
-                self._reader, partial(_look, seen=seen, position=self._position)
-            )
+            look = await self._read(partial(_look, seen=seen, position=self._position))
             self._wake(look.news)
             # What was committed here meanwhile may be further on.
             self._position = max(self._position, look.position)

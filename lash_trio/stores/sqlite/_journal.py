@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from types import TracebackType
 
 import trio
@@ -22,7 +22,7 @@ from ...model import (
 )
 from . import _scopes
 from ._database import SqliteDatabase
-from ._renewal import LeaseRenewal
+from ._renewal import LeaseTable, RenewalOptions
 from ._sql import SqlConnection
 
 _logger = logging.getLogger("lash_trio.sqlite")
@@ -49,10 +49,16 @@ class SqliteEffectJournal(EffectJournal, AbstractContextManager["SqliteEffectJou
         self._database = database
         self._clock: Clock = SystemClock() if clock is None else clock
         self._lease_ttl_ms = lease_ttl_ms
-        self._renewal = LeaseRenewal(database.path, self._clock, lease_ttl_ms)
+        self._exits = ExitStack()
 
     def __enter__(self) -> SqliteEffectJournal:
-        self._renewal.__enter__()
+        options = RenewalOptions(
+            path=self._database.path,
+            clock=self._clock,
+            lease_ttl_ms=self._lease_ttl_ms,
+            table=LeaseTable.SCOPES,
+        )
+        self._renewer = self._exits.enter_context(self._database.renew_leases(options))
         return self
 
     def __exit__(
@@ -61,7 +67,7 @@ class SqliteEffectJournal(EffectJournal, AbstractContextManager["SqliteEffectJou
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._renewal.__exit__(exc_type, exc, traceback)
+        self._exits.close()
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -81,11 +87,11 @@ class SqliteEffectJournal(EffectJournal, AbstractContextManager["SqliteEffectJou
         opened, entries = await self._database.write(
             lambda connection, _: _scopes.open_scope(connection, scope, claim)
         )
-        self._renewal.add(opened.lease)
+        self._renewer.add(opened.lease, _nobody)
         try:
             yield _OpenScope(self._database, self._clock, opened, entries)
         finally:
-            self._renewal.remove(opened.lease)
+            self._renewer.remove(opened.lease)
             with trio.move_on_after(_RELEASE_SECONDS, shield=True):
                 await self._release(opened)
 
@@ -132,6 +138,10 @@ class SqliteEffectJournal(EffectJournal, AbstractContextManager["SqliteEffectJou
         Always a checkpoint.
         """
         return await self._database.read(lambda connection: _scopes.lease_of(connection, scope))
+
+
+def _nobody(_: str) -> None:
+    """Who is told of a loss: the next write finds it out."""
 
 
 class _OpenScope(ScopeJournal):

@@ -6,7 +6,7 @@ checker knows nothing of what it reads; these it knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
@@ -45,3 +45,5 @@ class SqlConnection(Protocol):
         /,
     ) -> bool | None: ...
     def set_busy_timeout(self, milliseconds: int, /) -> None: ...
+    def config(self, op: int, /, *args: int) -> int: ...
+    def set_commit_hook(self, callable: Callable[[], bool] | None, /) -> None: ...

@@ -11,6 +11,7 @@ import attrs
 from ...abc import Clock
 from ...kernel import ReplayingEffectHost, ReplayOptions, SystemClock
 from ...model import InvalidValueError
+from ._access import SqliteAccess
 from ._artifacts import SqliteArtifactStore
 from ._attachments import SqliteAttachmentStore
 from ._database import SqliteDatabase, SqliteOptions
@@ -46,7 +47,7 @@ class SqliteStores:
         self, options: ReplayOptions | None = None, *, owner_id: str | None = None
     ) -> ReplayingEffectHost:
         """A host that records and replays in this file."""
-        return ReplayingEffectHost(self.journal, options, owner_id=owner_id)
+        return ReplayingEffectHost(self.journal, options, owner_id=owner_id, clock=self.clock)
 
     async def vacuum(
         self, *, older_than_ms: int, turns: bool = False, attachments: bool = False
@@ -107,26 +108,33 @@ class SqliteStores:
 
 @asynccontextmanager
 async def open_sqlite(
-    path: str | os.PathLike[str], options: SqliteOptions | None = None
+    path: str | os.PathLike[str],
+    options: SqliteOptions | None = None,
+    *,
+    clock: Clock | None = None,
+    access: SqliteAccess | None = None,
 ) -> AsyncGenerator[SqliteStores]:
     """Open a file for the length of an ``async with`` block.
 
     Args:
         path: of the file; made if it is not there.
         options: how it is used.
+        clock: tells the time of events and leases, also in other threads; the time of
+            day where None.
+        access: how SQLite is reached; in threads where None.
 
     Raises:
         StoreError: the path is no database that this version can use.
     """
-    clock = SystemClock()
+    time = SystemClock() if clock is None else clock
     chosen = SqliteOptions() if options is None else options
-    async with SqliteDatabase(path, chosen) as database:
-        with SqliteEffectJournal(database, clock, lease_ttl_ms=chosen.lease_ttl_ms) as journal:
+    async with SqliteDatabase(path, chosen, access) as database:
+        with SqliteEffectJournal(database, time, lease_ttl_ms=chosen.lease_ttl_ms) as journal:
             yield SqliteStores(
                 database=database,
-                clock=clock,
-                registry=SqliteProcessRegistry(database, clock),
+                clock=time,
+                registry=SqliteProcessRegistry(database, time),
                 journal=journal,
-                attachments=SqliteAttachmentStore(database, clock),
-                artifacts=SqliteArtifactStore(database, clock),
+                attachments=SqliteAttachmentStore(database, time),
+                artifacts=SqliteArtifactStore(database, time),
             )

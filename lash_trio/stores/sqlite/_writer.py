@@ -176,20 +176,7 @@ class Writer:
 
     def _run(self) -> None:
         while batch := self._take():
-            try:
-                transact(self._connection, batch)
-            except apsw.Error as error:
-                for job in batch:
-                    # One for each: they are raised in different tasks.
-                    refusal = self._options.store_error(error)
-                    refusal.__cause__ = error
-                    job.refuse(refusal)
-            except Exception as error:  # noqa: BLE001
-                # There is nobody above a thread, and who waits must not wait for ever.
-                for job in batch:
-                    refusal = StoreError("the transaction broke off; nothing of it was written")
-                    refusal.__cause__ = error
-                    job.refuse(refusal)
+            run_batch(self._connection, batch, self._options.store_error)
             try:
                 self._token.run_sync_soon(self._finish, batch)
             except trio.RunFinishedError:
@@ -225,6 +212,34 @@ class Writer:
 def _wait_on(_: object) -> trio.lowlevel.Abort:
     # What is the writer's is waited for: its result decides, not a cancellation.
     return trio.lowlevel.Abort.FAILED
+
+
+def run_batch(
+    connection: SqlConnection,
+    batch: Sequence[Job],
+    store_error: Callable[[apsw.Error], StoreError],
+) -> None:
+    """Run a batch as one transaction, and tell each job what came of it.
+
+    Args:
+        connection: the one that writes.
+        batch: what to run.
+        store_error: an error of SQLite's as one of ours.
+    """
+    try:
+        transact(connection, batch)
+    except apsw.Error as error:
+        for job in batch:
+            # One for each: they are raised in different tasks.
+            refusal = store_error(error)
+            refusal.__cause__ = error
+            job.refuse(refusal)
+    except Exception as error:  # noqa: BLE001
+        # There is nobody above a thread, and who waits must not wait for ever.
+        for job in batch:
+            refusal = StoreError("the transaction broke off; nothing of it was written")
+            refusal.__cause__ = error
+            job.refuse(refusal)
 
 
 def transact(connection: SqlConnection, batch: Sequence[Job]) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from ...model import EffectScope, JsonValue
-from ...stores.memory import MemoryEffectJournal
+from ...model import JsonValue
 from ...worker import ProcessContext, ProcessDefinitions
 
 
@@ -17,22 +16,20 @@ class Ledger:
     """What really happened, kept outside of the stores.
 
     Args:
-        journal: where outcomes are recorded.
         note: writes a line of the trace.
     """
 
-    journal: MemoryEffectJournal
     note: Callable[[str], None]
     ran: Counter[str] = attrs.field(factory=Counter[str])
     acknowledged: dict[str, list[str]] = attrs.field(factory=dict[str, list[str]])
+    recorded: set[tuple[str, str]] = attrs.field(factory=set[tuple[str, str]])
     faults_found: list[str] = attrs.field(factory=list[str])
 
     def step_runs(self, process_id: str, key: str) -> None:
         """A step's function runs: it must not if its outcome is recorded."""
         self.ran[f"{process_id} {key}"] += 1
         self.note(f"{process_id}: step {key} runs")
-        entry = self.journal.recorded(EffectScope.process(process_id)).get(key)
-        if entry is not None and entry.outcome is not None:
+        if (process_id, key) in self.recorded:
             self.faults_found.append(
                 f"step {key} of {process_id} ran again although its outcome was recorded"
             )

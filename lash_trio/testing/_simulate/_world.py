@@ -20,15 +20,16 @@ from ...model import (
     Replay,
     StoreError,
 )
-from ...stores.memory import MemoryEffectJournal
 from ...worker import (
     ProcessDefinitions,
     ProcessWorkRunner,
     StartRequest,
     WorkerOptions,
 )
-from ._faults import FaultRates, Faults, FaultyRegistry, faulty
+from ._faults import Between, FaultRates, Faults, FaultyRegistry, Stall, faulty
+from ._journal import FaultyJournal, Openings
 from ._shop import Ledger, shop_definitions
+from ._stores import SimulatedProgram, SimulatedStore
 from ._wire import WatchedWire
 
 _LEASE_TTL_MS = 3_000
@@ -60,16 +61,17 @@ class World:
 
     Args:
         seed: decides all that is left to chance.
-        registry: the store.
+        store: what is simulated.
         options: how large it is.
     """
 
-    def __init__(self, seed: int, registry: ProcessRegistry, options: WorldOptions) -> None:
+    def __init__(self, seed: int, store: SimulatedStore, options: WorldOptions) -> None:
         self.trace: list[str] = []
         self._options = options
-        self._registry = registry
+        self._store = store
         self._faults = Faults(seed, options.rates, self._note)
-        self._ledger = Ledger(MemoryEffectJournal(), self._note)
+        self._ledger = Ledger(self._note)
+        self._openings = Openings(self._ledger)
         self._definitions: ProcessDefinitions = shop_definitions(self._ledger)
         self._outputs: dict[str, ProcessAwaitOutput] = {}
 
@@ -79,6 +81,13 @@ class World:
         Raises:
             Violation: something happened that must not, or did not that must.
         """
+        async with self._store.open_program(trio.lowlevel.checkpoint) as program:
+            await self._live(program.registry)
+            program.ways_to_kill[0]()
+        async with self._store.open_program(trio.lowlevel.checkpoint) as program:
+            await self._check(program.registry)
+
+    async def _live(self, registry: ProcessRegistry) -> None:
         async with trio.open_nursery() as workers:
             self._wire = WatchedWire(workers, self._note, self._ledger.faults_found.append)
             for number in range(self._options.workers):
@@ -86,7 +95,7 @@ class World:
             with trio.move_on_after(_SAFETY_SECONDS + _LIVENESS_SECONDS) as patience:
                 async with trio.open_nursery() as clients:
                     for number in range(self._options.orders):
-                        clients.start_soon(self._order, f"order-{number}", number + 1)
+                        clients.start_soon(self._order, registry, f"order-{number}", number + 1)
                     clients.start_soon(self._stop_faults)
             workers.cancel_scope.cancel("the simulation is over")
         if self._ledger.faults_found:
@@ -97,7 +106,6 @@ class World:
                 f"everything runnable must finish once the faults stop; {sorted(missing)} did not "
                 f"within {_LIVENESS_SECONDS} s"
             )
-        await self._check()
 
     def _note(self, line: str) -> None:
         self.trace.append(f"{trio.current_time():10.3f}  {line}")
@@ -112,37 +120,54 @@ class World:
         life = 0
         while True:
             life += 1
-            registry = FaultyRegistry(self._registry, name, self._faults, self._wire)
             self._note(f"{name} starts")
             with trio.CancelScope() as life_of_it:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._disturb, name, registry, life_of_it)
-                    await self._worker(f"{name}.{life}", registry).run()
+                await self._live_once(name, f"{name}.{life}", life_of_it)
             self._note(f"{name} was killed")
             await trio.sleep(0.1)
 
-    def _worker(self, owner_id: str, registry: FaultyRegistry) -> ProcessWorkRunner:
+    async def _live_once(self, name: str, owner_id: str, life: trio.CancelScope) -> None:
+        between = self._between()
+        async with self._store.open_program(between.stall.wait) as program:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._disturb, name, between.stall, program)
+                nursery.start_soon(self._bury, between.stall, program, life)
+                await self._worker(name, owner_id, between, program).run()
+
+    def _between(self) -> Between:
+        return Between(faults=self._faults, wire=self._wire)
+
+    def _worker(
+        self, name: str, owner_id: str, between: Between, program: SimulatedProgram
+    ) -> ProcessWorkRunner:
+        journal = FaultyJournal(program.journal, name, between, self._openings)
         return ProcessWorkRunner(
-            faulty(registry),
-            ReplayingEffectHost(self._ledger.journal, owner_id=owner_id, clock=TrioClock()),
+            faulty(FaultyRegistry(program.registry, name, between)),
+            ReplayingEffectHost(journal, owner_id=owner_id, clock=TrioClock()),
             self._definitions,
             WorkerOptions(lease_ttl_ms=_LEASE_TTL_MS, max_running=4),
             owner_id=owner_id,
         )
 
-    async def _disturb(self, name: str, registry: FaultyRegistry, life: trio.CancelScope) -> None:
+    async def _disturb(self, name: str, stall: Stall, program: SimulatedProgram) -> None:
         while True:
             await trio.sleep(self._faults.between(0.5, 5))
             if self._faults.draw(0.4):
                 seconds = self._faults.between(1, 2.5 * _LEASE_TTL_MS / 1000)
                 self._note(f"{name} stalls for {seconds:.3f} s")
-                registry.stall(seconds)
+                stall.begin(seconds)
             elif self._faults.draw(0.4):
-                life.cancel("killed")
+                self._faults.choose(program.ways_to_kill)()
 
-    async def _order(self, process_id: str, payments: int) -> None:
+    async def _bury(self, stall: Stall, program: SimulatedProgram, life: trio.CancelScope) -> None:
+        await program.killed.wait()
+        life.cancel("killed")
+        # What cannot be cancelled goes on, and finds that there is no store any more.
+        stall.end()
+
+    async def _order(self, store: ProcessRegistry, process_id: str, payments: int) -> None:
         """A client: starts a process, pays, and waits for what comes of it."""
-        registry = faulty(FaultyRegistry(self._registry, process_id, self._faults, self._wire))
+        registry = faulty(FaultyRegistry(store, process_id, self._between()))
         registration = self._definitions.registration(
             "order",
             {"payments": payments},
@@ -161,12 +186,12 @@ class World:
         self._note(f"{process_id} ended: {output.tag}")
         self._outputs[process_id] = output
 
-    async def _check(self) -> None:
+    async def _check(self, registry: ProcessRegistry) -> None:
         for number in range(self._options.orders):
-            await self._check_order(f"order-{number}", number + 1)
+            await self._check_order(registry, f"order-{number}", number + 1)
 
-    async def _check_order(self, process_id: str, payments: int) -> None:
-        events = await self._registry.events_after(process_id, 0)
+    async def _check_order(self, registry: ProcessRegistry, process_id: str, payments: int) -> None:
+        events = await registry.events_after(process_id, 0)
         check_log(process_id, events)
         keys = [event.replay.key for event in events if event.replay is not None]
         for key in self._ledger.acknowledged[process_id]:

@@ -188,7 +188,7 @@ async def test_a_notification_that_never_comes_is_made_up_for_by_looking(
         os.close(reading)
         os.close(writing)
 
-    monkeypatch.setattr("lash_trio.stores.sqlite._database.file_changes", silent)
+    monkeypatch.setattr("lash_trio.stores.sqlite._threads.file_changes", silent)
     path = tmp_path / "x.db"
     async with open_sqlite(path, SqliteOptions(poll_seconds=0.01)) as stores:
         assert stores.database.watching is Watching.NOTIFICATION
