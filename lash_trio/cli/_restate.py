@@ -33,6 +33,7 @@ from ._restate_server import (
 )
 
 ADMIN_VARIABLE = "LASH_TRIO_RESTATE_ADMIN"
+INGRESS_VARIABLE = "LASH_TRIO_RESTATE_INGRESS"
 _INGRESS_PORT, _ADMIN_PORT, _NODE_PORT, _ENDPOINT_PORT = 8080, 9070, 5122, 9080
 _GRACE_SECONDS = 10.0
 
@@ -136,7 +137,11 @@ def dev(  # noqa: PLR0913 - one parameter for every option
         if definitions is not None:
             serving = EndpointServing(
                 EndpointRequest(
-                    definitions=definitions, host=LOOPBACK, port=port, grace_seconds=grace_seconds
+                    definitions=definitions,
+                    host=LOOPBACK,
+                    port=port,
+                    grace_seconds=grace_seconds,
+                    ingress_url=ports.ingress_url,
                 )
             )
         development = _Development(request, serving, as_json)
@@ -190,6 +195,22 @@ def register_command(url: str, admin_url: str, force: bool, as_json: bool) -> No
     multiple=True,
     help="The public key (publickeyv1_...) of a server that may call; may be given often.",
 )
+@click.option(
+    "--ingress",
+    "ingress_url",
+    metavar="URL",
+    envvar=INGRESS_VARIABLE,
+    default=f"http://{LOOPBACK}:{_INGRESS_PORT}",
+    show_default=True,
+    show_envvar=True,
+    help="Where the server is called that keeps the rows and logs of the processes.",
+)
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    default="",
+    help="Serve the processes of a namespace of that server's.",
+)
 @_grace_option
 @click.option("--json", "as_json", is_flag=True, help="Log JSON, one document a line.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
@@ -198,6 +219,8 @@ def serve(  # noqa: PLR0913 - one parameter for every option
     port: int,
     host: str,
     identity_keys: tuple[str, ...],
+    ingress_url: str,
+    namespace: str,
     grace_seconds: float,
     as_json: bool,
     verbose: bool,
@@ -205,7 +228,8 @@ def serve(  # noqa: PLR0913 - one parameter for every option
     """Serve the processes that MODULE defines to Restate, until told to stop.
 
     MODULE is the path of a Python file or the name of a module.  Restate calls the endpoint
-    once it is registered: 'lash-trio restate register URL'.  The log goes to stderr.
+    once it is registered: 'lash-trio restate register URL'.  The endpoint calls Restate too,
+    at the ingress, to write down what its processes do.  The log goes to stderr.
 
     The first Ctrl-C or SIGTERM drains: no new calls, running steps get their grace, the rest
     is handed back to Restate, and the status is 0.  The second one stops at once, with status
@@ -220,6 +244,8 @@ def serve(  # noqa: PLR0913 - one parameter for every option
             port=port,
             identity_keys=identity_keys,
             grace_seconds=grace_seconds,
+            ingress_url=ingress_url,
+            namespace=namespace,
         )
     )
     _run(serving.run, serving.drain, serving.stop)

@@ -23,6 +23,8 @@ class EndpointRequest:
         port: any free one where 0.
         identity_keys: of the servers that may call; everybody where empty.
         grace_seconds: how long steps may run on in a drain.
+        ingress_url: of the server that keeps the rows and logs of the processes.
+        namespace: of the processes there.
     """
 
     definitions: ProcessDefinitions
@@ -30,20 +32,22 @@ class EndpointRequest:
     port: int
     identity_keys: tuple[str, ...] = ()
     grace_seconds: float
+    ingress_url: str
+    namespace: str = ""
 
 
 class EndpointServing:
-    """An endpoint.
+    """An endpoint, whose processes have rows and logs.
 
     Args:
         request: what it serves.
 
     Raises:
-        CommandError: an identity key is none.
+        CommandError: an identity key, a URL or a namespace is none.
     """
 
     def __init__(self, request: EndpointRequest) -> None:
-        from ..engines.restate import RestateEndpoint, RestateOptions
+        from ..engines.restate import RestateEndpoint, RestateOptions, RestateProcessRegistry
         from ..worker import HostedProcesses
 
         self._request = request
@@ -51,7 +55,10 @@ class EndpointServing:
             identity_keys=request.identity_keys, drain_grace_seconds=request.grace_seconds
         )
         try:
-            self._endpoint = RestateEndpoint(HostedProcesses(request.definitions), options)
+            self._registry = RestateProcessRegistry(request.ingress_url, request.namespace)
+            self._endpoint = RestateEndpoint(
+                HostedProcesses(request.definitions), options, registry=self._registry
+            )
         except ValueError as error:
             raise CommandError(str(error)) from error
         self._whole = trio.CancelScope()
@@ -68,7 +75,7 @@ class EndpointServing:
         """
         request = self._request
         with self._whole:
-            async with trio.open_nursery() as nursery:
+            async with self._registry, trio.open_nursery() as nursery:
                 try:
                     port = await nursery.start(self._listen)
                 except OSError as error:
@@ -76,7 +83,10 @@ class EndpointServing:
                         f"cannot listen on port {request.port} of {request.host}: {error.strerror}"
                     ) from error
                 url = f"http://{request.host}:{port}"
-                ids = {"processes": [known.name for known in request.definitions]}
+                ids = {
+                    "processes": [known.name for known in request.definitions],
+                    "ingress": request.ingress_url,
+                }
                 _logger.info("the endpoint serves at %s", url, extra=ids)
                 task_status.started(url)
             _logger.info("the endpoint has drained")

@@ -20,6 +20,7 @@ from ._file import CommandError, MissingExtraError
 from ._restate_admin import is_healthy
 from ._restate_confined import can_confine, confined
 
+_INVOCATIONS = 10_000
 SERVER_VARIABLE = "LASH_TRIO_RESTATE_SERVER"
 LOOPBACK = "127.0.0.1"
 
@@ -208,6 +209,8 @@ def _environment(request: ServerRequest) -> dict[str, str]:
         # For services that say nothing about it; ours do.
         "RESTATE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "100ms",
         "RESTATE_DEFAULT_RETRY_POLICY__MAX_INTERVAL": "10s",
+        # Who is loaded takes one, and its calls of the registry wait for another.
+        "RESTATE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT": str(_INVOCATIONS),
         # One machine, one user.
         "RESTATE_DEFAULT_NUM_PARTITIONS": "1",
         "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE": "256MB",

@@ -33,6 +33,7 @@ from ._replay import (
     ReplayOptions as ReplayOptions,
 )
 from ._scope import ScopedEffectController as ScopedEffectController
+from ._shown_wait import ShownWait as ShownWait, WriteWait as WriteWait
 from ._waits import (
     END as END,
     EventWaiters as EventWaiters,

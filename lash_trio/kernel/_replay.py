@@ -135,7 +135,8 @@ class ReplayController(EffectController):
         if isinstance(command, SleepCommand):
             return await self._sleep(envelope, text, entry, local_executor, command)
         if entry is not None and entry.outcome is not None:
-            await trio.lowlevel.checkpoint()
+            # It is there: a cancellation that comes only now does not take it away.
+            await trio.lowlevel.cancel_shielded_checkpoint()
             return _replayed(entry.outcome)
         if isinstance(command, AwaitEventCommand) and command.timeout_ms is not None:
             envelope = await self._with_time_left(envelope, text, entry, command.timeout_ms)
@@ -185,7 +186,7 @@ class ReplayController(EffectController):
             rest = attrs.evolve(envelope, command=SleepCommand(duration_ms=left_ms))
             await local_executor.execute(rest)
         else:
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.cancel_shielded_checkpoint()
         return SLEPT
 
     async def _with_time_left(

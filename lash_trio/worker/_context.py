@@ -71,7 +71,8 @@ class ContextParts:
         scope: the opened effect scope of the run.
         registry: keeps the processes.
         record: the row of this process.
-        lease: gives the lease under which it runs, as it is now.
+        lease: gives the lease under which it runs, as it is now; None where an engine
+            fences its runs itself.
         definitions: what it can start.
         waits: parks it.
         activity: which of its tasks are active.
@@ -82,7 +83,7 @@ class ContextParts:
     scope: ScopedEffectController
     registry: ProcessRegistry
     record: ProcessRecord
-    lease: Callable[[], ProcessLease]
+    lease: Callable[[], ProcessLease | None]
     definitions: ProcessDefinitions
     waits: Waits
     activity: Activity
@@ -263,6 +264,8 @@ class ProcessContext:
         request = ProcessEventAppendRequest(event_type=event_type, payload=payload, replay=replay)
 
         async def append() -> JsonValue:
+            # The log has the end of the wait before what the process did then.
+            await self._parts.waits.settled()
             appended = await fenced(
                 self._registry.append_event(self.process_id, request, self._parts.lease())
             )

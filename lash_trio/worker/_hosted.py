@@ -7,28 +7,50 @@ ended.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+
+import attrs
 import trio
 
 from ..abc import Clock, ProcessRegistry
 from ..kernel import ScopedEffectController, SystemClock
 from ..model import (
     DurabilityTier,
+    FunctionInput,
     JsonObject,
-    PreparedRegistration,
+    JsonValue,
+    PluginError,
+    PluginReason,
     ProcessAwaitOutput,
-    ProcessLease,
+    ProcessEventAppendRequest,
     ProcessProvenance,
+    ProcessRecord,
+    ProcessRegistration,
+    ProcessSuccess,
+    RerunDisposition,
     copy_json,
     prepare_registration,
+    terminal_event,
 )
 from ._context import ContextParts, ProcessContext
 from ._definitions import ProcessDefinition, ProcessDefinitions, StartRequest
 from ._faults import breaks_off, fault_to_repair
-from ._output import as_json, cancelled_output, error_text, failure_output
-from ._parking import Waits
+from ._hosted_waits import HostedWaits
+from ._output import (
+    abandoned_output,
+    as_json,
+    cancelled_output,
+    error_text,
+    failure_output,
+)
 from ._slots import Activity, RunningSlots
+from ._unheard import unheard_signals
+
+_logger = logging.getLogger("lash_trio.worker")
 
 _NO_LIMIT = 2**63
+_ENDED_BEFORE = frozenset({PluginReason.REPLAY_CONFLICT, PluginReason.PROCESS_TERMINAL})
 
 
 class HostedProcesses:
@@ -55,8 +77,10 @@ class HostedProcesses:
         self._cancel_grace_seconds = cancel_grace_seconds
         self._clock: Clock = SystemClock() if clock is None else clock
 
-    def event_types(self, process_id: str, definition: str, args: JsonObject) -> frozenset[str]:
-        """The types of events that a process may have.
+    def registration(
+        self, process_id: str, definition: str, args: JsonObject
+    ) -> ProcessRegistration:
+        """What registers a process that nobody has registered.
 
         Args:
             process_id: not blank.
@@ -65,52 +89,99 @@ class HostedProcesses:
 
         Raises:
             PluginError: ``unknown_definition``, ``invalid_arguments``,
-                ``invalid_registration``.
+                ``invalid_registration``, also where the definition is external.
         """
-        registration = self._prepared(process_id, definition, args).registration
-        return frozenset(event_type.name for event_type in registration.event_types)
+        self._check_runs(process_id, self._definitions.get(definition).rerun)
+        provenance = ProcessProvenance.host(self._host_profile_id)
+        start = StartRequest(id=process_id, provenance=provenance)
+        return prepare_registration(
+            self._definitions.registration(definition, args, start)
+        ).registration
 
     def open(
         self,
-        process_id: str,
-        definition: str,
-        args: JsonObject,
+        record: ProcessRecord,
         scope: ScopedEffectController,
         registry: ProcessRegistry,
+        *,
+        is_rerun: bool = False,
     ) -> HostedProcess:
         """One run of a process, in an opened effect scope.
 
         Args:
-            process_id: not blank.
-            definition: the name of a definition.
-            args: the JSON arguments, by name.
+            record: the row of the process; a ``function``.
             scope: the process's.
-            registry: for what the context asks of other processes.
+            registry: for what the context asks of other processes, and for the log.
+            is_rerun: whether the row may show what an earlier run waited for.
 
         Raises:
-            PluginError: as :meth:`event_types`.
+            PluginError: ``unknown_definition``, also where it may be run again here and not
+                by the row, or the other way round; ``invalid_registration`` for an
+                external one.
         """
-        record = self._prepared(process_id, definition, args).record(self._clock.now_ms())
+        if not isinstance(record.input, FunctionInput):
+            raise TypeError(f"expected the row of a function, got {record.input.tag!r}")
+        definition = self._definitions.get(record.input.name)
+        self._check_runs(record.id, record.input.rerun)
+        if definition.rerun is not record.input.rerun:
+            raise PluginError(
+                PluginReason.UNKNOWN_DEFINITION,
+                f"process {record.id!r} is {record.input.rerun}, and the definition "
+                f"{definition.name!r} here is {definition.rerun}; serve the one that it was "
+                "registered with",
+            )
         activity = Activity(RunningSlots(_NO_LIMIT))
-        lease = _no_lease(process_id)
+        waits = HostedWaits(registry, record.id, activity, self._clock)
         parts = ContextParts(
             scope=scope,
             registry=registry,
             record=record,
-            lease=lambda: lease,
+            lease=_no_lease,
             definitions=self._definitions,
-            waits=Waits(registry, record.id, lambda: lease, activity, self._clock),
+            waits=waits,
             activity=activity,
             clock=self._clock,
             poke=_nothing,
         )
-        known = self._definitions.get(definition)
-        return HostedProcess(known, args, parts, self._cancel_grace_seconds)
+        return HostedProcess(
+            HostedRun(
+                definition=definition,
+                args=dict(record.input.args),
+                parts=parts,
+                waits=waits,
+                is_rerun=is_rerun,
+                cancel_grace_seconds=self._cancel_grace_seconds,
+            )
+        )
 
-    def _prepared(self, process_id: str, definition: str, args: JsonObject) -> PreparedRegistration:
-        provenance = ProcessProvenance.host(self._host_profile_id)
-        start = StartRequest(id=process_id, provenance=provenance)
-        return prepare_registration(self._definitions.registration(definition, args, start))
+    def _check_runs(self, process_id: str, rerun: RerunDisposition) -> None:
+        if rerun is RerunDisposition.EXTERNAL:
+            raise PluginError(
+                PluginReason.INVALID_REGISTRATION,
+                f"process {process_id!r} is external: no engine runs it; register it with the "
+                "registry alone, and end it there",
+            )
+
+
+@attrs.frozen(kw_only=True)
+class HostedRun:
+    """What one run of a process works with.
+
+    Args:
+        definition: of the process.
+        args: of its function, by name.
+        parts: of its context.
+        waits: its waits; those of the parts.
+        is_rerun: whether there was a run before.
+        cancel_grace_seconds: how long it may take to end after a cancel request.
+    """
+
+    definition: ProcessDefinition
+    args: JsonObject
+    parts: ContextParts
+    waits: HostedWaits
+    is_rerun: bool
+    cancel_grace_seconds: float
 
 
 class HostedProcess:
@@ -119,17 +190,11 @@ class HostedProcess:
     Made by :meth:`HostedProcesses.open`.
     """
 
-    def __init__(
-        self,
-        definition: ProcessDefinition,
-        args: JsonObject,
-        parts: ContextParts,
-        cancel_grace_seconds: float,
-    ) -> None:
-        self._definition = definition
-        self._args = args
-        self._parts = parts
-        self._cancel_grace_seconds = cancel_grace_seconds
+    def __init__(self, run: HostedRun) -> None:
+        self._run = run
+        self._definition = run.definition
+        self._parts = run.parts
+        self._context = ProcessContext(run.parts)
         self._cancel_requested = trio.Event()
         self._cancel_reason: str | None = None
 
@@ -139,6 +204,13 @@ class HostedProcess:
             self._cancel_reason = reason
             self._cancel_requested.set()
             self._parts.scope.cancel(reason)
+
+    def abandoned(self) -> ProcessAwaitOutput:
+        """How it ends where an earlier run was lost and it may not be run again.
+
+        Its code is ``process_abandoned``.  Not a checkpoint.
+        """
+        return abandoned_output(self._definition.name)
 
     async def run(self) -> ProcessAwaitOutput:
         """Call the function, to its end.
@@ -156,6 +228,7 @@ class HostedProcess:
         """
         await self._parts.activity.task_resumed()
         async with trio.open_nursery() as nursery:
+            self._run.waits.attend(nursery, self._parts.scope, is_rerun=self._run.is_rerun)
             body = trio.CancelScope()
             nursery.start_soon(self._hurry, body)
             result = await self._call(body)
@@ -164,18 +237,82 @@ class HostedProcess:
             return result
         raise result
 
+    async def end(
+        self, output: ProcessAwaitOutput, started: Iterable[ProcessRegistration] = ()
+    ) -> ProcessAwaitOutput:
+        """Write how it ended into its log; the same again is no change.
+
+        A process that did not succeed asks its children to end first, in the order in
+        which they were started.
+
+        Args:
+            output: how it ended.
+            started: the children that it, or an earlier run, may have started.
+
+        Returns:
+            How it has ended: what the log had before, if that is another end.
+
+        Raises:
+            EffectError: the registry did not answer.
+
+        Always a checkpoint.
+        """
+        registry, process_id = self._parts.registry, self._parts.record.id
+        await self._run.waits.settled()
+        if not isinstance(output, ProcessSuccess):
+            await self._cancel_children(started, output)
+        unheard = await unheard_signals(
+            registry, process_id, self._definition, self._context.signals_consumed
+        )
+        if unheard:
+            _logger.warning(
+                "process %s ended with signals that it never waited for: %s",
+                process_id,
+                unheard,
+                extra={"process_id": process_id},
+            )
+        notes: dict[str, JsonValue] = {"unconsumed_signals": unheard} if unheard else {}
+        try:
+            await registry.append_event(process_id, terminal_event(process_id, output, notes))
+        except PluginError as error:
+            if error.reason not in _ENDED_BEFORE:
+                raise
+            return await registry.await_process(process_id)
+        return output
+
+    async def _cancel_children(
+        self, started: Iterable[ProcessRegistration], output: ProcessAwaitOutput
+    ) -> None:
+        registry, mine = self._parts.registry, self._parts.record.id
+        own = dict.fromkeys(self._context.children)
+        earlier = {registration.id: registration for registration in started}
+        for child_id in dict.fromkeys([*earlier, *own]):
+            if child_id not in own:
+                # This run has seen its end, or never came to its start.
+                record = await registry.get_process(child_id)
+                if record is None:
+                    # An earlier run's request may still be on its way.  When it comes, the
+                    # child has to be there already, and to be over before it begins.
+                    record = await registry.register_process(earlier[child_id])
+                if record.is_terminal:
+                    continue
+            request = ProcessEventAppendRequest.cancel_requested(
+                child_id, f"its parent {mine!r} ended as {output.terminal_state}"
+            )
+            await registry.append_event(child_id, request)
+
     async def _hurry(self, body: trio.CancelScope) -> None:
         await self._cancel_requested.wait()
         # Effects have ended with typed errors; what awaits something that is no effect
         # would never notice, so after a grace it is cancelled as well.
-        await trio.sleep(self._cancel_grace_seconds)
+        await trio.sleep(self._run.cancel_grace_seconds)
         body.cancel("the process did not end within its grace after a cancel request")
 
     async def _call(self, body: trio.CancelScope) -> ProcessAwaitOutput | Exception:
         try:
             with body:
-                self._definition.check_arguments(self._args)
-                value = await self._definition.function(ProcessContext(self._parts), **self._args)
+                self._definition.check_arguments(self._run.args)
+                value = await self._definition.function(self._context, **self._run.args)
                 if self._cancel_requested.is_set():
                     return cancelled_output(self._cancel_reason, as_json(value))
                 return ProcessAwaitOutput.success(copy_json(value))
@@ -191,16 +328,8 @@ class HostedProcess:
         return cancelled_output(self._cancel_reason)
 
 
-def _no_lease(process_id: str) -> ProcessLease:
-    """What stands for a lease where the engine fences its runs itself."""
-    return ProcessLease(
-        process_id=process_id,
-        owner_id="engine",
-        lease_token="engine",
-        fencing_token=1,
-        claimed_at_epoch_ms=0,
-        expires_at_epoch_ms=0,
-    )
+def _no_lease() -> None:
+    """The engine fences its runs itself."""
 
 
 def _nothing(process_id: str) -> None:

@@ -8,6 +8,7 @@ from ..model import (
     EffectError,
     JsonValue,
     ProcessAwaitOutput,
+    RerunDisposition,
     WireError,
     copy_json,
 )
@@ -45,6 +46,15 @@ def cancelled_output(reason: str | None, raw: JsonValue = None) -> ProcessAwaitO
         raw: what the function made of it.
     """
     return ProcessAwaitOutput.cancelled(reason or "cancelled; no reason was given", raw)
+
+
+def abandoned_output(definition_name: str) -> ProcessAwaitOutput:
+    """The end of an ``owner_bound`` process whose owner is gone: code ``process_abandoned``."""
+    return ProcessAwaitOutput.failure(
+        "process_abandoned",
+        f"its owner is gone, and {definition_name!r} is {RerunDisposition.OWNER_BOUND}: "
+        "no other owner may run it again",
+    )
 
 
 def as_json(value: object) -> JsonValue:

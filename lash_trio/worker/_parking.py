@@ -58,6 +58,7 @@ class Waits:
         registry: keeps the row.
         process_id: whose waits.
         fence: the lease under which the process runs; a getter, since it is renewed.
+            It gives None where an engine fences its runs itself.
         activity: which tasks of the process are active.
         clock: tells since when it waits.
     """
@@ -66,7 +67,7 @@ class Waits:
         self,
         registry: ProcessRegistry,
         process_id: str,
-        fence: Callable[[], ProcessLease],
+        fence: Callable[[], ProcessLease | None],
         activity: Activity,
         clock: Clock,
     ) -> None:
@@ -109,22 +110,15 @@ class Waits:
         """
         number = next(self._numbers)
         was_parked = False
-
-        async def run(envelope: EffectEnvelope) -> EffectOutcome:
-            nonlocal was_parked
-            if not await wait.is_there():
-                was_parked = True
-                await self._park(scope, number, wait.kind(envelope))
-            return await wait.inner.execute(envelope)
-
         try:
-            outcome = await scope.execute_effect(wait.envelope, LocalExecutor.call(run))
+            outcome = await scope.execute_effect(wait.envelope, self._executor(scope, number, wait))
+            was_parked = self._parked.pop(number, None) is not None
             if was_parked:
-                del self._parked[number]
                 await self._activity.task_resumed()
-                await self._show(scope)
+                await self._show_resumed(scope)
         except BaseException:
             if self._parked.pop(number, None) is not None:
+                was_parked = True
                 self._activity.task_unwinds()
             # A process that is stopped from outside still waits, as far as its row
             # goes; one whose wait was cut short from inside does not.
@@ -132,6 +126,19 @@ class Waits:
                 await self._show_while_unwinding(scope)
             raise
         return outcome
+
+    async def settled(self) -> None:
+        """Wait until the row shows what the process waits for.  Always a checkpoint."""
+        async with self._showing:
+            pass
+
+    def _executor(self, scope: ScopedEffectController, number: int, wait: Wait) -> LocalExecution:
+        async def run(envelope: EffectEnvelope) -> EffectOutcome:
+            if not await wait.is_there():
+                await self._park(scope, number, wait.kind(envelope))
+            return await wait.inner.execute(envelope)
+
+        return LocalExecutor.call(run)
 
     async def _park(self, scope: ScopedEffectController, number: int, kind: WaitKind) -> None:
         self._parked[number] = WaitState(kind=kind, since_ms=self._clock.now_ms())
@@ -144,15 +151,23 @@ class Waits:
         # One at a time, and what to show is decided inside: of two writes that
         # overtook each other the older might stay.
         async with self._showing:
-            if self._parked:
-                latest = next(reversed(self._parked.values()))
-                if self.are_all_that_runs(scope) and len(self._parked) == 1:
-                    latest = attrs.evolve(latest, sole=True)
-                await fenced(
-                    self._registry.set_process_wait(self._process_id, latest, self._fence())
-                )
-            else:
-                await fenced(self._registry.clear_process_wait(self._process_id, self._fence()))
+            await self._write(scope)
+
+    async def _show_resumed(self, scope: ScopedEffectController) -> None:
+        await self._show(scope)
+
+    async def _write(self, scope: ScopedEffectController) -> None:
+        if self._parked:
+            latest = self._latest(scope)
+            await fenced(self._registry.set_process_wait(self._process_id, latest, self._fence()))
+        else:
+            await fenced(self._registry.clear_process_wait(self._process_id, self._fence()))
+
+    def _latest(self, scope: ScopedEffectController) -> WaitState:
+        latest = next(reversed(self._parked.values()))
+        if self.are_all_that_runs(scope) and len(self._parked) == 1:
+            latest = attrs.evolve(latest, sole=True)
+        return latest
 
     async def _show_while_unwinding(self, scope: ScopedEffectController) -> None:
         with trio.move_on_after(_FACET_SECONDS, shield=True):
@@ -160,12 +175,16 @@ class Waits:
                 await self._show(scope)
             except EffectError as error:
                 # What unwinds must not be replaced: it may be trio.Cancelled.
-                _logger.warning(
-                    "the row of process %s does not show that a wait is over: %s",
-                    self._process_id,
-                    error,
-                    extra=log_ids(self._fence()),
-                )
+                self._log_not_shown(error)
+
+    def _log_not_shown(self, error: EffectError) -> None:
+        fence = self._fence()
+        _logger.warning(
+            "the row of process %s does not show that a wait is over: %s",
+            self._process_id,
+            error,
+            extra={"process_id": self._process_id} if fence is None else log_ids(fence),
+        )
 
 
 def _nothing() -> None:

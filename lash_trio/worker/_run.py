@@ -37,7 +37,13 @@ from ._definitions import ProcessDefinition, ProcessDefinitions
 from ._dormant import is_due
 from ._faults import breaks_off, fault_to_repair, sole_fault
 from ._lease import LeaseKeeper, give_back, log_ids
-from ._output import as_json, cancelled_output, error_text, failure_output
+from ._output import (
+    abandoned_output,
+    as_json,
+    cancelled_output,
+    error_text,
+    failure_output,
+)
 from ._parking import Waits
 from ._slots import Activity
 
@@ -177,7 +183,7 @@ class ProcessRun:
                 nursery.start_soon(self._keep_lease)
             definition = self._env.definitions.get(_input(self._record).name)
             if definition.rerun is RerunDisposition.OWNER_BOUND and self._is_rerun:
-                await self._end(definition, None, _abandoned(definition))
+                await self._end(definition, None, abandoned_output(definition.name))
             else:
                 if self._record.wait is not None:
                     # Its last run was stopped while it waited; this one begins anew.
@@ -388,11 +394,3 @@ def _input(record: ProcessRecord) -> FunctionInput:
     if not isinstance(record.input, FunctionInput):
         raise TypeError(f"a worker runs function inputs, got {record.input.tag!r}")
     return record.input
-
-
-def _abandoned(definition: ProcessDefinition) -> ProcessAwaitOutput:
-    return ProcessAwaitOutput.failure(
-        "process_abandoned",
-        f"its owner is gone, and {definition.name!r} is {definition.rerun}: "
-        "no other owner may run it again",
-    )

@@ -176,6 +176,8 @@ def test_where_releases_can_be_looked_for_the_user_has_to_allow_it(
         (("register", "http://127.0.0.1:1", "--admin", "nonsense"), 4, "no Restate server at"),
         (("serve", "missing.py"), 2, "missing.py cannot be read"),
         (("serve", "{file}", "--identity-key", "nonsense"), 1, "nonsense"),
+        (("serve", "{file}", "--ingress", "nonsense"), 1, "nonsense"),
+        (("serve", "{file}", "--namespace", "My Shop"), 1, "small letters"),
         (("serve", "{file}", "--port", "70000"), 2, "--port"),
         (("serve", "{file}", "--port", "{taken}"), 1, "cannot listen on port {taken}"),
     ],

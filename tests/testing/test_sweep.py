@@ -420,8 +420,11 @@ async def use_the_rest(w: World) -> None:
     await resolve_attachments(attrs.evolve(request, attachments=(stored,)), store)
     artifacts = MemoryArtifactStore()
     await artifacts.get(await artifacts.put("environment", b"x"))
+    processes = HostedProcesses(definitions)
+    row = await w.registry.register_process(processes.registration("h1", "hosted", {"n": 1}))
     async with InlineEffectHost().scoped(EffectScope.process("h1")) as scope:
-        await HostedProcesses(definitions).open("h1", "hosted", {"n": 1}, scope, w.registry).run()
+        process = processes.open(row, scope, w.registry)
+        await process.end(await process.run())
 
 
 @pytest.mark.parametrize("scenario", [use_scope, use_replay, use_the_rest])
@@ -506,6 +509,7 @@ SWEPT = {
     "LocalExecutor.execute",
     "LocalExecutor.execute_to_record",
     "HostedProcess.run",
+    "HostedProcess.end",
     "MemoryArtifactStore.get",
     "MemoryArtifactStore.put",
     "MemoryAttachmentStore.get",

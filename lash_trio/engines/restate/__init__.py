@@ -21,4 +21,4 @@ from ._discovery import PROCESS_SERVICE as PROCESS_SERVICE
 from ._endpoint import RestateEndpoint as RestateEndpoint
 from ._options import RestateOptions as RestateOptions
 from ._parking import ParkingRegistry as ParkingRegistry
-from ._process import ProcessProgram as ProcessProgram, RunningProcess as RunningProcess
+from ._program import ProcessProgram as ProcessProgram, RunningProcess as RunningProcess

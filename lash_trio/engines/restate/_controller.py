@@ -19,37 +19,29 @@ from ...abc import (
     EffectController,
     EffectHost,
     LocalExecution,
-    ProcessLocalExecution,
 )
 from ...kernel import (
-    InlineEffectController,
     ReplayController,
     ReplayOptions,
     ScopedEffectController,
     SystemClock,
 )
 from ...model import (
-    SLEPT,
     AwaitEventCommand,
-    AwaitEventOutcome,
     DurabilityTier,
     EffectEnvelope,
     EffectError,
-    EffectErrorCode,
     EffectOutcome,
     EffectScope,
-    JsonValue,
-    PluginError,
-    PluginReason,
     ProcessEffectCommand,
     ProcessScope,
     ScopeLeaseHeldError,
     SleepCommand,
     dumps,
-    parse_json,
 )
 from ._attempt import Attempt
 from ._journal import RestateScopeJournal
+from ._ways import AskedWait, DurableWays, Work
 
 OUTSIDE_HANDLER = "restate_outside_handler"
 """The code of the error for effects that are asked for where no invocation is served."""
@@ -62,13 +54,13 @@ class Execution:
     Args:
         attempt: at the invocation.
         process_id: the process that the invocation runs.
-        event_types: those that its log may have.
+        ways: how it waits, and reaches others.
         open_scopes: those that are open, by their prefix.
     """
 
     attempt: Attempt
     process_id: str
-    event_types: frozenset[str]
+    ways: DurableWays
     open_scopes: set[str] = attrs.field(factory=set[str])
 
 
@@ -167,7 +159,7 @@ class RestateEffectController(EffectController):
         self._prefix = prefix
         self._journal = RestateScopeJournal(execution.attempt, prefix)
         self._replay = ReplayController(
-            self._journal, scope, clock, options, InlineEffectController()
+            self._journal, scope, clock, options, execution.ways.commands(prefix)
         )
 
     @property
@@ -180,6 +172,10 @@ class RestateEffectController(EffectController):
         """True: an attempt may run on any machine."""
         return True
 
+    def is_recorded(self, envelope: EffectEnvelope) -> bool:
+        """Whether an earlier attempt has recorded the outcome of this very effect."""
+        return self._replay.is_recorded(envelope)
+
     async def execute_effect(
         self, envelope: EffectEnvelope, local_executor: LocalExecution
     ) -> EffectOutcome:
@@ -189,110 +185,25 @@ class RestateEffectController(EffectController):
             EffectError: the effect's own failure, recorded or new;
                 ``effect_replay_mismatch``, ``effect_replay_missing``,
                 ``effect_scope_lease_lost``, ``effect_outcome_too_large``;
-                ``runtime_effect_local_executor_unavailable``, for a wait for another
-                process.
+                ``runtime_effect_local_executor_unavailable``, for what needs a registry
+                where there is none.
 
         Always a checkpoint.
         """
         return await self._replay.execute_effect(envelope, self._way(envelope, local_executor))
 
     def _way(self, envelope: EffectEnvelope, local_executor: LocalExecution) -> LocalExecution:
-        name = self._prefix + envelope.replay_key
+        asked = AskedWait(
+            name=self._prefix + envelope.replay_key,
+            local=local_executor,
+            on_derived=self._journal.derive,
+        )
         match envelope.command:
             case SleepCommand():
-                return _DurableSleep(self._execution.attempt, name)
+                return self._execution.ways.sleep(asked)
             case AwaitEventCommand():
-                return _DurableWait(self._execution, self._journal, name)
+                return self._execution.ways.wait_event(asked)
             case ProcessEffectCommand():
                 return local_executor
             case _:
-                return _Work(self._execution.attempt, local_executor)
-
-
-@attrs.frozen
-class _Work(LocalExecution):
-    """Work that is done here: the attempt is not given up meanwhile."""
-
-    attempt: Attempt
-    inner: LocalExecution
-
-    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
-        with self.attempt.working():
-            return await self.inner.execute(envelope)
-
-    def into_process(self) -> ProcessLocalExecution:
-        return self.inner.into_process()
-
-
-class _NoProcessControl(LocalExecution):
-    def into_process(self) -> ProcessLocalExecution:
-        raise EffectError(
-            EffectErrorCode.EXECUTOR_UNAVAILABLE,
-            "a process effect needs the process control executor",
-        )
-
-
-@attrs.frozen
-class _DurableSleep(_NoProcessControl):
-    attempt: Attempt
-    name: str
-
-    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
-        command = envelope.command
-        duration_ms = command.duration_ms if isinstance(command, SleepCommand) else 0
-        await self.attempt.sleep(self.name, duration_ms)
-        return SLEPT
-
-
-@attrs.frozen
-class _DurableWait(_NoProcessControl):
-    """A wait for an event of the process that the invocation runs, as a promise."""
-
-    execution: Execution
-    journal: RestateScopeJournal
-    name: str
-
-    async def execute(self, envelope: EffectEnvelope) -> EffectOutcome:
-        command = envelope.command
-        if not isinstance(command, AwaitEventCommand):
-            raise TypeError(f"expected a wait, got {command!r}")
-        key = self._promise_key(envelope, command.key)
-        attempt = self.execution.attempt
-        if command.timeout_ms is None:
-            value: bytes | None = await attempt.promise(key)
-            self.journal.derive(envelope.replay_key)
-        else:
-            value = await attempt.promise_until(key, self.name, command.timeout_ms)
-        if value is None:
-            return AwaitEventOutcome(payload=None, timed_out=True)
-        return AwaitEventOutcome(payload=event_payload(value))
-
-    def _promise_key(self, envelope: EffectEnvelope, key: str) -> str:
-        own = f"process:{self.execution.process_id}:"
-        event_type, _, ordinal = key.removeprefix(own).rpartition(":")
-        if not key.startswith(own) or not ordinal.removeprefix("-").isdecimal():
-            raise EffectError(
-                EffectErrorCode.EXECUTOR_UNAVAILABLE,
-                f"the effect {envelope.effect_id!r} waits for {key!r}, and this engine can wait "
-                f"for events of its own process {self.execution.process_id!r} only; have the "
-                "other process send a signal",
-            )
-        if int(ordinal) < 1:
-            raise EffectError(
-                EffectErrorCode.AWAIT_EVENT_INVALID_ORDINAL,
-                f"ordinals count from 1, the effect {envelope.effect_id!r} asks for number "
-                f"{ordinal} of {event_type!r}",
-            )
-        if event_type not in self.execution.event_types:
-            raise PluginError(
-                PluginReason.UNDECLARED_EVENT_TYPE,
-                f"process {self.execution.process_id!r} does not declare {event_type!r}; it "
-                f"declares {', '.join(sorted(self.execution.event_types))}",
-            )
-        return f"{event_type}:{ordinal}"
-
-
-def event_payload(data: bytes) -> JsonValue:
-    """What an event carries, from the value of its promise."""
-    value = parse_json(data.decode())
-    return value.get("payload") if isinstance(value, dict) else None
+                return Work(self._execution.attempt, local_executor)

@@ -23,6 +23,9 @@ _JSON = "application/json"
 
 _OBJECT_INACTIVITY_MS = 60_000
 _IDEMPOTENCY_MS = 600_000
+# Without an end, as far as Restate can count: after its own default it would pause what was
+# called while no endpoint was up, and a paused call bars the log that it was for.
+_MAX_ATTEMPTS = 2**31 - 1
 
 
 def manifest(
@@ -90,6 +93,7 @@ def _retries(options: RestateOptions) -> JsonObject:
         "retryPolicyInitialInterval": options.first_retry_ms,
         "retryPolicyMaxInterval": options.longest_retry_ms,
         "retryPolicyExponentiationFactor": 2.0,
+        "retryPolicyMaxAttempts": _MAX_ATTEMPTS,
     }
 
 

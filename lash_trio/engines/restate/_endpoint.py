@@ -16,11 +16,14 @@ from ._discovery import CANCEL, PROCESS_SERVICE, RUN, SIGNAL, manifest
 from ._ending import Ending
 from ._frames import JournalReader
 from ._http2 import Http2Connection, Http2Stream
+from ._logged_process import LoggedProcessHandlers
 from ._object import ObjectHandler
 from ._object_call import VmObjectCall
 from ._objects import registry_objects
 from ._options import RestateOptions
-from ._process import ProcessHandlers, ProcessProgram
+from ._parking import ParkingRegistry
+from ._process import ProcessHandlers
+from ._program import ProcessProgram
 from ._vm import IdentityRefused, IdentityVerifier, Vm, VmFault
 
 _logger = logging.getLogger("lash_trio.engines.restate")
@@ -45,6 +48,8 @@ class RestateEndpoint:
         options: how.
         host: opens the effect scopes of the processes.
         clock: tells the time of rows, events and leases; the time of day where None.
+        registry: an opened one on the same server, by which processes reach their own logs
+            and each other; without one a process has its steps, sleeps and own signals.
 
     Raises:
         ValueError: an identity key is none.
@@ -60,13 +65,19 @@ class RestateEndpoint:
         *,
         host: RestateEffectHost | None = None,
         clock: Clock | None = None,
+        registry: ParkingRegistry | None = None,
     ) -> None:
         self._options = RestateOptions() if options is None else options
         self._verifier = IdentityVerifier(self._options.identity_keys)
         self._clock: Clock = SystemClock() if clock is None else clock
         self._handlers: Mapping[str, Callable[[Attempt], Awaitable[Ending]]] = {}
         if processes is not None:
-            handlers = ProcessHandlers(processes, RestateEffectHost() if host is None else host)
+            opened = RestateEffectHost() if host is None else host
+            handlers = (
+                ProcessHandlers(processes, opened)
+                if registry is None
+                else LoggedProcessHandlers(processes, opened, registry, self._clock)
+            )
             self._handlers = {
                 RUN: handlers.run,
                 SIGNAL: handlers.signal,
@@ -260,9 +271,7 @@ async def _open_attempt(vm: Vm, stream: Http2Stream, park_after_seconds: float) 
 async def _answer(
     stream: Http2Stream, status: int, content_type: str = "text/plain", body: bytes = b""
 ) -> None:
-    """Answer a plain request, after it has been read."""
-    while await stream.receive() is not None:
-        pass
+    """Answer a plain request, whatever its body: Restate ends that of a call only later."""
     stream.begin(status, [("content-type", content_type), ("content-length", str(len(body)))])
     await stream.send(bytearray(body))
     stream.end()

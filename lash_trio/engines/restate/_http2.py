@@ -7,9 +7,9 @@ the response meanwhile, so both directions of a stream are used at the same time
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeAlias
 
 import trio
 from h2.config import H2Configuration
@@ -43,6 +43,22 @@ class StreamBroken(Exception):
     """The client has reset the stream, or the connection is gone."""
 
 
+class Listener(Protocol):
+    """Is told at once what comes in a stream, without a task that waits for it."""
+
+    def take_data(self, data: bytes) -> None:
+        """A part of the request's body has come."""
+        ...
+
+    def take_end(self) -> None:
+        """The request's body is over."""
+        ...
+
+    def take_break(self, why: str) -> None:
+        """Nobody is there any more."""
+        ...
+
+
 class Http2Stream:
     """One request and its response.
 
@@ -63,11 +79,12 @@ class Http2Stream:
         self.headers: list[tuple[str, str]] = [h for h in headers if not h[0].startswith(":")]
         self.stream_id = stream_id
         self._connection = connection
-        self._chunks: deque[tuple[bytes, int]] = deque()
+        self._chunks: list[tuple[bytes, int]] = []
         self._changed = trio.Event()
         self._is_request_ended = False
         self._has_ended = False
         self._why_broken: str | None = None
+        self._listener: Listener | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -75,7 +92,7 @@ class Http2Stream:
         return self._has_ended
 
     async def receive(self) -> bytes | None:
-        """The next part of the request's body; None at its end.
+        """What has come of the request's body since the last call; None at its end.
 
         Raises:
             StreamBroken: there is no request any more.
@@ -87,12 +104,28 @@ class Http2Stream:
             if self._why_broken is not None:
                 raise StreamBroken(self._why_broken)
             if self._chunks:
-                data, flow_controlled_bytes = self._chunks.popleft()
-                self._connection.acknowledge(self.stream_id, flow_controlled_bytes)
-                return data
+                chunks, self._chunks = self._chunks, []
+                self._connection.acknowledge(self.stream_id, sum(length for _, length in chunks))
+                return b"".join(data for data, _ in chunks)
             if self._is_request_ended:
                 return None
             await self._changed.wait()
+
+    @contextmanager
+    def listened_to(self, listener: Listener) -> Generator[None, None, None]:
+        """Inside the block a listener is told what comes, and nobody may :meth:`receive`."""
+        self._listener = listener
+        chunks, self._chunks = self._chunks, []
+        for data, flow_controlled_bytes in chunks:
+            self._tell(data, flow_controlled_bytes)
+        if self._why_broken is not None:
+            listener.take_break(self._why_broken)
+        elif self._is_request_ended:
+            listener.take_end()
+        try:
+            yield
+        finally:
+            self._listener = None
 
     def begin(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """Begin the response.
@@ -138,23 +171,40 @@ class Http2Stream:
 
     def feed(self, data: bytes, flow_controlled_bytes: int) -> None:
         """Note a part of the request's body."""
-        self._chunks.append((data, flow_controlled_bytes))
-        self.wake()
+        if self._listener is None:
+            self._chunks.append((data, flow_controlled_bytes))
+            self.wake()
+        else:
+            self._tell(data, flow_controlled_bytes)
 
     def feed_end(self) -> None:
         """Note the end of the request's body."""
         self._is_request_ended = True
         self.wake()
+        if self._listener is not None:
+            self._listener.take_end()
+
+    def discard(self) -> None:
+        """Throw away what nobody has received: it takes room that the others need."""
+        chunks, self._chunks = self._chunks, []
+        self._connection.acknowledge(self.stream_id, sum(length for _, length in chunks))
 
     def break_off(self, why: str) -> None:
         """Note that nobody is there any more."""
         self._why_broken = why
         self.wake()
+        if self._listener is not None:
+            self._listener.take_break(why)
 
     def wake(self) -> None:
         """Have those look again who wait for the other side."""
         self._changed.set()
         self._changed = trio.Event()
+
+    def _tell(self, data: bytes, flow_controlled_bytes: int) -> None:
+        self._connection.acknowledge(self.stream_id, flow_controlled_bytes)
+        if self._listener is not None:
+            self._listener.take_data(data)
 
 
 class Http2Connection:
@@ -171,6 +221,7 @@ class Http2Connection:
         self._handle = handle
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self._streams: dict[int, Http2Stream] = {}
+        self._unwritten = bytearray()
         self._to_write = trio.Event()
         self._idle = trio.Event()
         self._idle.set()
@@ -204,18 +255,17 @@ class Http2Connection:
         if not self._is_draining:
             self._is_draining = True
             # h2 would close the connection at once; those that run shall end first.
-            self._farewell = GoAwayFrame(0, last_stream_id=self._last_stream_id).serialize()
+            self._hand_over()
+            self._unwritten += GoAwayFrame(0, last_stream_id=self._last_stream_id).serialize()
             self._to_write.set()
         await trio.lowlevel.checkpoint()
         await self._idle.wait()
-
-    _farewell = b""
 
     def acknowledge(self, stream_id: int, flow_controlled_bytes: int) -> None:
         """Let the client send as much again."""
         if flow_controlled_bytes:
             self._h2.acknowledge_received_data(flow_controlled_bytes, stream_id)
-            self._to_write.set()
+            self._hand_over()
 
     def send_headers(self, stream_id: int, headers: Sequence[tuple[str, str]]) -> None:
         """Send the head of a response."""
@@ -223,7 +273,7 @@ class Http2Connection:
             self._h2.send_headers(stream_id, list(headers))
         except ProtocolError as error:
             raise StreamBroken(str(error)) from error
-        self._to_write.set()
+        self._hand_over()
 
     def send_data(self, stream_id: int, data: bytearray) -> int:
         """Send as much of some data as there is room for; returns how much that was."""
@@ -238,7 +288,7 @@ class Http2Connection:
             self._h2.send_data(stream_id, bytes(data[:room]))
         except ProtocolError as error:
             raise StreamBroken(str(error)) from error
-        self._to_write.set()
+        self._hand_over()
         return room
 
     def end_stream(self, stream_id: int) -> None:
@@ -247,7 +297,7 @@ class Http2Connection:
             self._h2.end_stream(stream_id)
         except ProtocolError as error:
             raise StreamBroken(str(error)) from error
-        self._to_write.set()
+        self._hand_over()
 
     def _greet(self) -> None:
         self._h2.local_settings = Settings(
@@ -259,17 +309,22 @@ class Http2Connection:
         )
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_CONNECTION_WINDOW_BYTES)
-        self._to_write.set()
+        self._hand_over()
 
     async def _write(self) -> None:
         """The only task that writes: a write that is cut off would garble the connection."""
         while True:
             await self._to_write.wait()
             self._to_write = trio.Event()
-            data = self._h2.data_to_send() + self._farewell
-            self._farewell = b""
-            if data:
-                await self._stream.send_all(data)
+            data, self._unwritten = self._unwritten, bytearray()
+            await self._stream.send_all(data)
+
+    def _hand_over(self) -> None:
+        """Give the writer what there is; mostly there is nothing, and it sleeps on."""
+        data = self._h2.data_to_send()
+        if data:
+            self._unwritten += data
+            self._to_write.set()
 
     async def _read(self, nursery: trio.Nursery) -> None:
         while data := await self._stream.receive_some(_READ_BYTES):
@@ -277,14 +332,14 @@ class Http2Connection:
                 events = self._h2.receive_data(data)
             except H2Error as error:
                 # What h2 has to say about it is in its output.
-                self._to_write.set()
+                self._hand_over()
                 _logger.warning("a client broke the rules of HTTP/2: %s", error)
                 return
             for event in events:
                 if isinstance(event, ConnectionTerminated):
                     return
                 self._take(event, nursery)
-            self._to_write.set()
+            self._hand_over()
 
     def _take(self, event: Event, nursery: trio.Nursery) -> None:
         match event:
@@ -330,6 +385,7 @@ class Http2Connection:
             # it was cancelled, and failed at cleaning up.
             _logger.exception("the request %s failed", stream.path)
         finally:
+            stream.discard()
             if not stream.has_ended:
                 self._reset(stream.stream_id, ErrorCodes.INTERNAL_ERROR)
             del self._streams[stream.stream_id]
@@ -341,7 +397,7 @@ class Http2Connection:
             self._h2.reset_stream(stream_id, code)
         except (ProtocolError, StreamClosedError):
             return  # The client was faster, or the connection is closed.
-        self._to_write.set()
+        self._hand_over()
 
 
 def _decoded(event: RequestReceived) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
-"""A registry for contexts of processes that run on Restate: it refuses.
+"""A registry for contexts of processes whose endpoint has none: it refuses.
 
-Restate keeps no registry of processes yet; what a context does without one (steps,
-sleeps, its own signals) goes through effects and never comes here.
+What a context does without one (steps, sleeps, its own signals) goes through effects and
+never comes here.
 """
 
 from __future__ import annotations

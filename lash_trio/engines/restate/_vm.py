@@ -7,10 +7,10 @@ test holds its shape.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import Enum, auto
 from importlib import import_module
+from types import TracebackType
 from typing import Protocol, TypeAlias, cast
 
 import attrs
@@ -86,7 +86,7 @@ class Vm:
     """
 
     def __init__(self, headers: Headers) -> None:
-        with _refusals():
+        with _refusals:
             self._core = cast("_Core", core.VMWrapper(list(headers)))
 
     def response_head(self) -> tuple[int, Headers]:
@@ -109,12 +109,12 @@ class Vm:
     @property
     def is_ready(self) -> bool:
         """Whether the journal has been fed as far as it goes."""
-        with _refusals():
+        with _refusals:
             return self._core.is_ready_to_execute()
 
     def read_input(self) -> InvocationInput:
         """What the handler is called with; the first command of every journal."""
-        with _refusals():
+        with _refusals:
             found = self._core.sys_input()
         return InvocationInput(
             invocation_id=found.invocation_id, key=found.key or "", body=found.input_buffer
@@ -122,73 +122,73 @@ class Vm:
 
     def run(self, name: str) -> int:
         """Begin something whose result is proposed by :meth:`propose`."""
-        with _refusals():
+        with _refusals:
             return self._core.sys_run(name).handle
 
     def propose(self, handle: int, value: bytes) -> None:
         """Propose the result of a run; it is one when its handle completes."""
-        with _refusals():
+        with _refusals:
             self._core.propose_run_completion_success(handle, value)
 
     def sleep(self, duration_ms: int, name: str) -> int:
         """Have the server keep a timer."""
-        with _refusals():
+        with _refusals:
             return self._core.sys_sleep(duration_ms, name)
 
     def promise(self, key: str) -> int:
         """Wait for a promise of this workflow."""
-        with _refusals():
+        with _refusals:
             return self._core.sys_get_promise(key)
 
     def peek_promise(self, key: str) -> int:
         """Look at a promise of this workflow; None where it has no value."""
-        with _refusals():
+        with _refusals:
             return self._core.sys_peek_promise(key)
 
     def complete_promise(self, key: str, value: bytes) -> int:
         """Give a promise its value; a :class:`Failure` where it has one."""
-        with _refusals():
+        with _refusals:
             return self._core.sys_complete_promise_success(key, value)
 
     def read_state(self, key: str) -> int:
         """Ask for what stands under a key of the object's state; None where nothing does."""
-        with _refusals():
+        with _refusals:
             return self._core.sys_get_state(key)
 
     def read_state_keys(self) -> int:
         """Ask for all keys of the object's state, which :meth:`take_keys` gives."""
-        with _refusals():
+        with _refusals:
             return self._core.sys_get_state_keys()
 
     def write_state(self, key: str, value: bytes) -> None:
         """Write a value under a key of the object's state."""
-        with _refusals():
+        with _refusals:
             self._core.sys_set_state(key, value)
 
     def clear_state(self, key: str) -> None:
         """Remove what stands under a key of the object's state."""
-        with _refusals():
+        with _refusals:
             self._core.sys_clear_state(key)
 
     def call(self, service: str, key: str, handler: str, body: bytes) -> int:
         """Call a handler of another object and ask for its result."""
-        with _refusals():
+        with _refusals:
             return self._core.sys_call(service, handler, body, key).result_handle
 
     def send(self, service: str, key: str, handler: str, body: bytes) -> None:
         """Have a handler of another object called once, without waiting for it."""
-        with _refusals():
+        with _refusals:
             self._core.sys_send(service, handler, body, key)
 
     def awakeable(self) -> tuple[str, int]:
         """Something that anybody can complete who has its name; the name, and its handle."""
-        with _refusals():
+        with _refusals:
             name, handle = self._core.sys_awakeable()
         return name, handle
 
     def complete_awakeable(self, name: str, value: bytes) -> None:
         """Complete an awakeable, wherever it waits."""
-        with _refusals():
+        with _refusals:
             self._core.sys_resolve_awakeable(name, value)
 
     def progress(self, handles: Sequence[int]) -> Progress | RunNeeded:
@@ -237,17 +237,17 @@ class Vm:
 
     def write_output(self, value: bytes) -> None:
         """Return a value from the handler."""
-        with _refusals():
+        with _refusals:
             self._core.sys_write_output_success(value)
 
     def write_failure(self, failure: Failure) -> None:
         """Return an error from the handler, for good."""
-        with _refusals():
+        with _refusals:
             self._core.sys_write_output_failure(core.Failure(failure.code, failure.message))
 
     def end(self) -> None:
         """End the invocation; its result has been written."""
-        with _refusals():
+        with _refusals:
             self._core.sys_end()
 
     def fail_attempt(self, message: str, details: str) -> None:
@@ -255,12 +255,28 @@ class Vm:
         self._core.notify_error(message, details)
 
 
-@contextmanager
-def _refusals() -> Generator[None, None, None]:
-    try:
-        yield
-    except _VMException as error:
-        raise VmFault(str(error)) from error
+class _Refusals:
+    """Turns what the state machine raises into :class:`VmFault`.
+
+    No generator: every operation enters it, several times for a step.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, _VMException):
+            raise VmFault(str(error)) from error
+
+
+_refusals = _Refusals()
 
 
 class IdentityRefused(Exception):

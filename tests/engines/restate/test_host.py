@@ -119,7 +119,7 @@ async def test_what_is_not_offered_yet_fails_the_process_and_says_so(
         await ctx.wait_signal("nothing")
 
     expected = {
-        "other": b"this engine can wait for events of its own process",
+        "other": b"without a registry a process can wait for events of its own only",
         "parent": b"which needs a registry of processes",
         "undeclared": b"does not declare",
     }

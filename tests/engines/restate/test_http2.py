@@ -192,3 +192,83 @@ async def test_a_cancelled_connection_ends_at_once(autojump_clock: object) -> No
     assert scope.cancelled_caught
     with pytest.raises(trio.BrokenResourceError):
         await ours.send_all(b"x")
+
+
+class Heard:
+    """Notes what a listener is told."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.ended = trio.Event()
+        self.broken = trio.Event()
+
+    def take_data(self, data: bytes) -> None:
+        self.data += data
+
+    def take_end(self) -> None:
+        self.ended.set()
+
+    def take_break(self, why: str) -> None:
+        self.broken.set()
+
+
+async def test_a_listener_is_told_what_came_before_and_after_it(autojump_clock: object) -> None:
+    heard = Heard()
+
+    async def handle(stream: Http2Stream) -> None:
+        # Something has come by then that nobody has received.
+        await wait_all_tasks_blocked()
+        with stream.listened_to(heard):
+            await heard.ended.wait()
+        stream.begin(200, [])
+        stream.end()
+
+    async with connected(handle) as (client, _):
+        stream_id = await client.request("/heard", end=False)
+        await client.send(stream_id, b"early ")
+        await wait_all_tasks_blocked()
+        with trio.fail_after(5):
+            # More than the windows: a listener makes room as it is told.
+            await client.send(stream_id, BIG, end=True)
+            status, _ = await client.response(stream_id)
+    assert (status, bytes(heard.data) == b"early " + BIG) == (200, True)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_listener_is_told_of_a_reset(is_late: bool, autojump_clock: object) -> None:
+    heard = Heard()
+    may_listen = trio.Event()
+
+    async def handle(stream: Http2Stream) -> None:
+        await may_listen.wait()
+        with stream.listened_to(heard):
+            await heard.broken.wait()
+
+    async with connected(handle) as (client, _):
+        stream_id = await client.request("/reset", end=False)
+        if not is_late:
+            may_listen.set()
+            await wait_all_tasks_blocked()
+        client.h2.reset_stream(stream_id)
+        await client.flush()
+        await wait_all_tasks_blocked()
+        may_listen.set()
+        with trio.fail_after(5):
+            await heard.broken.wait()
+
+
+async def test_what_came_together_is_received_together(autojump_clock: object) -> None:
+    received: list[bytes | None] = []
+
+    async def handle(stream: Http2Stream) -> None:
+        await wait_all_tasks_blocked()
+        received.extend([await stream.receive(), await stream.receive()])
+        stream.begin(200, [])
+        stream.end()
+
+    async with connected(handle) as (client, _):
+        stream_id = await client.request("/parts", end=False)
+        await client.send(stream_id, b"one ")
+        await client.send(stream_id, b"two", end=True)
+        await client.response(stream_id)
+    assert received == [b"one two", None]

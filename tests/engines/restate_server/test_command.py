@@ -17,7 +17,10 @@ from typing import Any
 
 import attrs
 import pytest
+import trio
 
+from lash_trio import ProcessInput, ProcessProvenance, ProcessRegistration, to_json
+from lash_trio.engines.restate import RestateProcessRegistry
 from tests.engines.restate_server.server import (
     Isolation,
     RestateServer,
@@ -39,7 +42,12 @@ async def fetch(sku: str) -> int:
 
 @definitions.process("order", signals=["approved"])
 async def order(ctx: ProcessContext, sku: str):
-    return [await ctx.step("fetch", fetch, sku), await ctx.wait_signal("approved")]
+    parcel = await ctx.start("ship", {"sku": sku})
+    return [await parcel.result(), await ctx.wait_signal("approved")]
+
+@definitions.process("ship")
+async def ship(ctx: ProcessContext, sku: str):
+    return await ctx.step("fetch", fetch, sku)
 """
 
 
@@ -142,6 +150,9 @@ async def test_a_server_and_an_endpoint_in_one_command(file: Path, tmp_path: Pat
             await server.signal(process_id, "approved", "yes")
             answer = await server.output(process_id)
             assert answer.body == {"type": "success", "value": [4, "yes"]}
+            async with RestateProcessRegistry(told["ingress"]) as registry:
+                (last,) = await registry.recent_events(process_id, 1)
+                assert last.event_type == "process.completed"
             if number == 1:
                 # What the first server knew is there.
                 assert (await server.output("order-0")).body["value"] == [4, "yes"]
@@ -170,9 +181,11 @@ def test_a_server_that_dies_ends_the_command_with_its_last_words(tmp_path: Path)
     assert "Traceback" not in log
 
 
-def test_a_served_module_is_registered_and_drains(server: RestateServer, file: Path) -> None:
+async def test_a_served_module_is_registered_and_drains(server: RestateServer, file: Path) -> None:
     admin = f"http://127.0.0.1:{server.admin_port}"
-    with running("serve", file, "--port", "0") as endpoint:
+    ingress = f"http://127.0.0.1:{server.ingress_port}"
+    options = ("--port", "0", "--ingress", ingress, "--namespace", "served")
+    with running("serve", file, *options) as endpoint:
         line = endpoint.read_log("the endpoint serves at")
         url = line.partition("serves at ")[2].split()[0]
         first = run("register", url, "--admin", admin, "--json")
@@ -190,9 +203,22 @@ def test_a_served_module_is_registered_and_drains(server: RestateServer, file: P
         shown = run("register", url, "--admin", admin, "--force")
         assert f"{url} is registered as dp_" in shown.stdout
         assert f"LashProcess, revision {forced + 1}" in shown.stdout
+        async with RestateProcessRegistry(ingress, "served") as registry:
+            await registry.register_process(shipment("parcel-1"))
+            with trio.fail_after(20):
+                output = await registry.await_process("parcel-1")
         status, log = endpoint.end(signal.SIGTERM)
+    assert to_json(output) == {"type": "success", "value": 4}
     assert status == 0
     assert "the endpoint has drained" in log
+
+
+def shipment(process_id: str) -> ProcessRegistration:
+    return ProcessRegistration(
+        id=process_id,
+        input=ProcessInput.function("ship", {"sku": "lamp"}),
+        provenance=ProcessProvenance.host("test"),
+    )
 
 
 def test_an_endpoint_that_is_not_there_or_not_ours_is_refused(server: RestateServer) -> None:
