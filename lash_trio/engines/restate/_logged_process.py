@@ -137,6 +137,14 @@ class LoggedProcessHandlers:
     async def _output(
         self, attempt: Attempt, row: _Row, process: RunningProcess
     ) -> ProcessAwaitOutput | Exception:
+        process_id = row.record.id
+
+        async def note_cancel(reason: str) -> None:
+            try:
+                await self._request_cancel(process_id, reason)
+            except EffectError as error:
+                _logger.warning("a cancel of process %s is not in its log: %s", process_id, error)
+
         if attempt.noted(_ROW) is None:
             # Only now: an attempt that could not begin has decided nothing.
             await attempt.note(_ROW, dumps(row).encode(), wait=False)
@@ -145,15 +153,6 @@ class LoggedProcessHandlers:
             return ProcessAwaitOutput.cancelled(row.reason or "cancelled; no reason was given")
         if await was_lost(attempt, row.record):
             return process.abandoned()
-
-        async def note_cancel(reason: str) -> None:
-            try:
-                await self._request_cancel(row.record.id, reason)
-            except EffectError as error:
-                _logger.warning("a cancel of process %s is not in its log: %s", process_id, error)
-
-        process_id = row.record.id
-
         return await run_until_cancelled(attempt, process, note_cancel)
 
     async def signal(self, attempt: Attempt) -> Ending:
