@@ -77,6 +77,7 @@ MADE_BY_THE_LIBRARY = {
     "ContextParts",
     "EffectNursery",
     "EffectNurseryManager",
+    "HostedProcess",
     "LocalExecutor",
     "ProcessNursery",
     "ProcessNurseryManager",
