@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TypeAlias
 
 import attrs
@@ -12,7 +14,12 @@ import pytest
 import trio
 
 from lash_trio import (
+    EffectScope,
+    InlineEffectHost,
     JsonValue,
+    LlmMessage,
+    LlmRole,
+    ProcessContext,
     ProcessDefinitions,
     ProcessHandle,
     Runtime,
@@ -20,9 +27,12 @@ from lash_trio import (
     open_runtime,
     to_json,
 )
+from lash_trio.abc import EffectHost
 from lash_trio.cli._load import load_definitions
+from lash_trio.engines.restate import RestateEffectHost
 from lash_trio.model import ProcessEvent, SignalWait, WaitState
 from lash_trio.stores.sqlite import open_sqlite
+from lash_trio.turns import ScriptedProvider, ToolLoop
 from tests.engines.restate_server.server import RestateServer
 from tests.engines.restate_server.support import SOON_PARKED, serving_with_registry
 
@@ -209,5 +219,53 @@ async def test_an_example_is_the_same_everywhere(
     assert [event_type(event) for event in told[0].logs[f"three-{name}"]] == SCENARIOS[name].log
     for logs in (each.logs for each in told):
         assert len(logs) == (1 if SCENARIOS[name].child is None else 2)
+    assert told[1] == told[0]
+    assert told[2] == told[0]
+
+
+def load_example(name: str) -> ModuleType:
+    """An example that is a program of its own."""
+    specification = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+async def ask_the_assistant(host: EffectHost, opened: Opened) -> JsonValue:
+    """Have a process answer with a turn, tool call and all; returns what the turn came to."""
+    assistant = load_example("assistant")
+    loop = ToolLoop(
+        provider=ScriptedProvider(assistant.script), model="scripted", tools=assistant.tools
+    )
+    definitions = ProcessDefinitions()
+
+    @definitions.process("answer")
+    async def answer(ctx: ProcessContext, text: str) -> JsonValue:
+        turn = EffectScope.turn(ctx.process_id, "turn-1")
+        async with host.scoped(turn) as scope:
+            result = await loop.run(scope, [LlmMessage.text(LlmRole.USER, text)])
+        return to_json(result)
+
+    with trio.fail_after(60):
+        async with opened(definitions) as runtime:
+            handle = await runtime.start("answer", {"text": "note: buy bread"}, id="turn-1")
+            result = await handle.result()
+    assert list(assistant.notes.values()) == ["buy bread"]
+    return without_chance(result)
+
+
+async def test_a_turn_of_the_assistant_is_the_same_in_a_process_everywhere(
+    server: RestateServer, tmp_path: Path
+) -> None:
+    async with open_sqlite(tmp_path / "turns.db") as stores:
+        places = {
+            InlineEffectHost(): in_memory,
+            stores.host(): on_sqlite(tmp_path / "work.db"),
+            RestateEffectHost(): on_restate(server),
+        }
+        told = [await ask_the_assistant(host, opened) for host, opened in places.items()]
+    assert "Done: kept 'buy bread'." in str(told[0])
     assert told[1] == told[0]
     assert told[2] == told[0]
