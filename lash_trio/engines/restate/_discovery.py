@@ -7,7 +7,7 @@ Source: the endpoint manifest of Restate
 from __future__ import annotations
 
 from ...model import JsonObject, JsonValue, canonical_json
-from ._object import Objects
+from ._object import ObjectHandler, Objects
 from ._options import RestateOptions
 
 PROCESS_SERVICE = "LashProcess"
@@ -82,10 +82,17 @@ def _object(name: str, objects: Objects, options: RestateOptions) -> JsonObject:
         "journalRetention": 0,
         "idempotencyRetention": _IDEMPOTENCY_MS,
         "handlers": [
-            _handler(handler_name, "SHARED" if handler.is_shared else "EXCLUSIVE", {})
+            _object_handler(handler_name, handler)
             for handler_name, handler in objects[name].items()
         ],
     }
+
+
+def _object_handler(name: str, handler: ObjectHandler) -> JsonObject:
+    inactivity: JsonObject = {}
+    if handler.inactivity_ms is not None:
+        inactivity["inactivityTimeout"] = handler.inactivity_ms
+    return _handler(name, "SHARED" if handler.is_shared else "EXCLUSIVE", inactivity)
 
 
 def _retries(options: RestateOptions) -> JsonObject:

@@ -107,10 +107,13 @@ class ObjectHandler:
     Args:
         serve: answers.
         is_shared: whether it runs beside others, and only reads.
+        inactivity_ms: for how long Restate listens to it when it says nothing; that of
+            its service where None.
     """
 
     serve: Serve
     is_shared: bool = False
+    inactivity_ms: int | None = None
 
 
 Objects: TypeAlias = Mapping[str, Mapping[str, ObjectHandler]]

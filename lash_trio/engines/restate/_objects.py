@@ -9,6 +9,10 @@ from ._log_changed import changed
 from ._log_object import LogWrites
 from ._object import GRANTS_SERVICE, INDEX_SERVICE, LOG_SERVICE, ObjectHandler, Objects
 
+# Who follows a log waits most of the time.  Suspended, that takes none of the places that
+# Restate has for what runs, of which a thousand followed processes would take all.
+_FOLLOW_MS = 1000
+
 
 def registry_objects(*, runs_processes: bool) -> Objects:
     """The handlers of the registry, by service and name.
@@ -40,6 +44,6 @@ def registry_objects(*, runs_processes: bool) -> Objects:
         "first_after": ObjectHandler(_log_reads.first_after, is_shared=True),
         "event_at": ObjectHandler(_log_reads.event_at, is_shared=True),
         "await_output": ObjectHandler(_log_reads.await_output, is_shared=True),
-        "changed": ObjectHandler(changed, is_shared=True),
+        "changed": ObjectHandler(changed, is_shared=True, inactivity_ms=_FOLLOW_MS),
     }
     return {LOG_SERVICE: log, INDEX_SERVICE: INDEX_HANDLERS, GRANTS_SERVICE: GRANTS_HANDLERS}

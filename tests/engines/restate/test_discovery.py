@@ -52,7 +52,11 @@ def test_the_objects_of_the_registry_are_told_without_a_program_too() -> None:
         assert service["enableLazyState"]
         # Each append would leave its journal and its result behind, for a day.
         assert (service["journalRetention"], service["idempotencyRetention"]) == (0, 600_000)
-    kinds = {h["name"]: h["ty"] for h in services["LashProcessLog"]["handlers"]}
+    handlers = services["LashProcessLog"]["handlers"]
+    # Who follows a log would otherwise take a place among what runs, for as long.
+    impatient = {h["name"]: h["inactivityTimeout"] for h in handlers if "inactivityTimeout" in h}
+    assert impatient == {"changed": 1000}
+    kinds = {h["name"]: h["ty"] for h in handlers}
     assert kinds["append_event"] == "EXCLUSIVE"
     assert kinds["changed"] == kinds["get_process"] == "SHARED"
 
