@@ -1,5 +1,6 @@
 """What all tests share: hypothesis profiles, and which package is under test."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in the background with interrupts ignored, and programs
+    # inherit that. Some tests are about interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # A wheel that lacks a file must make the run red. It cannot when Python
     # finds the checkout first, so this is checked before any test runs.
     if config.getoption("--installed-package") and package_is_the_checkout():

@@ -8,7 +8,7 @@ import attrs
 
 from .._measure import Plan
 from .._rows import Row
-from ._sides import Peer, awakeables, signals, steps
+from ._sides import Peer, appended_signals, awakeables, signals, steps
 
 # Short rounds in quick change: a disturbance of the machine then hits both sides.
 _STEPS = Plan(rounds=100, samples=20, warm_up=5)
@@ -24,6 +24,7 @@ NAMES = (
     "late_signal",
     "logged_step",
     "logged_signal",
+    "appended_signal",
 )
 
 
@@ -93,6 +94,16 @@ def rows(stock: Peer, ours: Peer, logged: Peer) -> tuple[Row, ...]:
             limit=None,
             baseline=partial(signals, stock),
             ours=partial(signals, logged),
+            plan=attrs.evolve(_SIGNALS, rounds=_FEW),
+            quick=_QUICK,
+        ),
+        Row(
+            name="appended_signal",
+            what="append of a signal to wake",
+            against="a handler that resolves a promise",
+            limit=None,
+            baseline=partial(signals, stock),
+            ours=partial(appended_signals, logged),
             plan=attrs.evolve(_SIGNALS, rounds=_FEW),
             quick=_QUICK,
         ),

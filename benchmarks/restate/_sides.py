@@ -63,6 +63,12 @@ class Peer:
         self.ingress.ask("POST", f"/{self.service}/{key}/signal", asked)
         return self.ingress.sent_at
 
+    def append_signal(self, key: str) -> float:
+        """Append a signal to the log, as a program with a registry does; returns when."""
+        asked = {"request": {"event_type": "signal.go", "payload": None}}
+        self.ingress.ask("POST", f"/LashProcessLog/{key}/append_event", asked)
+        return self.ingress.sent_at
+
     def resolve(self, name: str) -> float:
         """Complete an awakeable; returns when it was asked for."""
         self.ingress.ask("POST", f"/restate/awakeables/{name}/resolve", 1)
@@ -111,6 +117,18 @@ def signals(peer: Peer, plan: Plan) -> Groups:
         return [Parked(key, partial(peer.signal, key, plan.size + 1)) for key in keys]
 
     return [woken(peer, plan, f"listener {plan.size}", prepare)]
+
+
+def appended_signals(peer: Peer, plan: Plan) -> Groups:
+    """From the append of a signal to the line after the wait, a new process each time."""
+    peer.call()
+
+    def prepare() -> list[Parked]:
+        keys = [peer.start("listener", 1) for _ in range(in_a_batch(plan))]
+        settle(peer)
+        return [Parked(key, partial(peer.append_signal, key)) for key in keys]
+
+    return [woken(peer, plan, "appended", prepare)]
 
 
 def awakeables(peer: Peer, plan: Plan) -> Groups:
