@@ -102,7 +102,9 @@ from ._event_type import (
 from ._facets import (
     check_event_wait as check_event_wait,
     check_limit as check_limit,
+    check_ownable as check_ownable,
     delete_report as delete_report,
+    grants_to_transfer as grants_to_transfer,
     resumed_event as resumed_event,
     unknown_process as unknown_process,
     waiting_event as waiting_event,

@@ -1,15 +1,15 @@
-"""The rules of waits, of the wait facet of a row, and of deleting a session.  Pure."""
+"""The rules of waits, of the wait facet of a row, of ownership and of grants.  Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Set as AbstractSet
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set as AbstractSet
 
 from ._converter import to_json
 from ._errors import InvalidValueError, PluginError, PluginReason
 from ._event import ProcessEventAppendRequest
 from ._event_type import RESUMED, WAITING
-from ._process import ProcessRecord, WaitState
-from ._session import ProcessHandleGrant, ProcessSessionDeleteReport
+from ._process import ProcessRecord, ProcessStatus, WaitState
+from ._session import ProcessHandleGrant, ProcessSessionDeleteReport, SessionScope
 
 
 def waiting_event(record: ProcessRecord, wait: WaitState) -> ProcessEventAppendRequest | None:
@@ -58,6 +58,46 @@ def delete_report(
         orphaned_process_ids=tuple(sorted((process_ids & running) - still_granted)),
         preserved_process_ids=tuple(sorted(process_ids & still_granted)),
     )
+
+
+def grants_to_transfer(
+    held: Mapping[str, ProcessHandleGrant],
+    source: SessionScope,
+    target: SessionScope,
+    process_ids: Sequence[str],
+) -> list[ProcessHandleGrant]:
+    """The grants that move from one scope to another: all that were asked for, or none.
+
+    Args:
+        held: the grants of the source, by process id.
+        source: whose they are.
+        target: whose they are to be.
+        process_ids: of which processes; one that is named twice is moved once.
+
+    Raises:
+        PluginError: reason ``unknown_grant``.
+    """
+    missing = [process_id for process_id in process_ids if process_id not in held]
+    if missing:
+        raise PluginError(
+            PluginReason.UNKNOWN_GRANT,
+            f"{source.id} sees no process {', '.join(map(repr, missing))}, so none of the "
+            f"{len(process_ids)} grants was transferred to {target.id}",
+        )
+    return [held[process_id] for process_id in dict.fromkeys(process_ids)]
+
+
+def check_ownable(process_id: str, status: ProcessStatus) -> None:
+    """Refuse the lease of a process that has ended.
+
+    Raises:
+        PluginError: reason ``process_terminal``.
+    """
+    if status.is_terminal:
+        raise PluginError(
+            PluginReason.PROCESS_TERMINAL,
+            f"process {process_id!r} has ended ({status.label}); there is nothing left to own",
+        )
 
 
 def check_event_wait(

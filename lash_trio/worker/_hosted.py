@@ -23,7 +23,6 @@ from ..model import (
     PluginError,
     PluginReason,
     ProcessAwaitOutput,
-    ProcessEventAppendRequest,
     ProcessProvenance,
     ProcessRecord,
     ProcessRegistration,
@@ -43,6 +42,7 @@ from ._output import (
     cancelled_output,
     error_text,
     failure_output,
+    parent_has_ended,
 )
 from ._slots import Activity, RunningSlots
 from ._unheard import unheard_signals
@@ -296,10 +296,7 @@ class HostedProcess:
                     record = await registry.register_process(earlier[child_id])
                 if record.is_terminal:
                     continue
-            request = ProcessEventAppendRequest.cancel_requested(
-                child_id, f"its parent {mine!r} ended as {output.terminal_state}"
-            )
-            await registry.append_event(child_id, request)
+            await registry.append_event(child_id, parent_has_ended(child_id, mine, output))
 
     async def _hurry(self, body: trio.CancelScope) -> None:
         await self._cancel_requested.wait()

@@ -8,6 +8,7 @@ from ..model import (
     EffectError,
     JsonValue,
     ProcessAwaitOutput,
+    ProcessEventAppendRequest,
     RerunDisposition,
     WireError,
     copy_json,
@@ -54,6 +55,15 @@ def abandoned_output(definition_name: str) -> ProcessAwaitOutput:
         "process_abandoned",
         f"its owner is gone, and {definition_name!r} is {RerunDisposition.OWNER_BOUND}: "
         "no other owner may run it again",
+    )
+
+
+def parent_has_ended(
+    child_id: str, parent_id: str, output: ProcessAwaitOutput
+) -> ProcessEventAppendRequest:
+    """What asks a child to end whose parent did not succeed; asked twice, it is one request."""
+    return ProcessEventAppendRequest.cancel_requested(
+        child_id, f"its parent {parent_id!r} ended as {output.terminal_state}"
     )
 
 

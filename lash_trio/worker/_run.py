@@ -20,7 +20,6 @@ from ..model import (
     OperatorWait,
     ProcessAwaitOutput,
     ProcessCausalRef,
-    ProcessEventAppendRequest,
     ProcessLease,
     ProcessListFilter,
     ProcessRecord,
@@ -29,7 +28,6 @@ from ..model import (
     StoreError,
     WaitState,
     copy_json,
-    signal_name_of,
     terminal_event,
 )
 from ._context import ContextParts, ProcessContext
@@ -43,9 +41,11 @@ from ._output import (
     cancelled_output,
     error_text,
     failure_output,
+    parent_has_ended,
 )
 from ._parking import Waits
 from ._slots import Activity
+from ._unheard import unheard_signals
 
 _logger = logging.getLogger("lash_trio.worker")
 
@@ -317,9 +317,7 @@ class ProcessRun:
                 if record.provenance.caused_by == mine:
                     children[record.id] = None
         for child_id in children:
-            request = ProcessEventAppendRequest.cancel_requested(
-                child_id, f"its parent {self.process_id!r} ended as {output.terminal_state}"
-            )
+            request = parent_has_ended(child_id, self.process_id, output)
             await self._registry.append_event(child_id, request)
 
     async def _notes(
@@ -327,25 +325,13 @@ class ProcessRun:
     ) -> dict[str, JsonValue]:
         """What the terminal event says beside the output: signals that nobody waited for."""
         consumed = {} if context is None else context.signals_consumed
-        unconsumed: dict[str, JsonValue] = {}
-        for event_type in definition.event_types:
-            signal = signal_name_of(event_type.name)
-            if signal is None:
-                continue
-            count = await self._registry.count_events_through(
-                self.process_id, event_type.name, MAX_SEQUENCE
-            )
-            left = count - consumed.get(event_type.name, 0)
-            if left > 0:
-                unconsumed[signal] = left
-        if not unconsumed:
+        unheard = await unheard_signals(self._registry, self.process_id, definition, consumed)
+        if not unheard:
             return {}
         self._log(
-            logging.WARNING,
-            "process %s ended with signals that it never waited for: %s",
-            unconsumed,
+            logging.WARNING, "process %s ended with signals that it never waited for: %s", unheard
         )
-        return {"unconsumed_signals": unconsumed}
+        return {"unconsumed_signals": unheard}
 
     async def _park_for_operator(self, error: Exception) -> bool:
         """Show in the row what somebody has to repair; False where that is nothing."""

@@ -14,14 +14,13 @@ import attrs
 from ...model import (
     JsonObject,
     JsonValue,
-    PluginError,
-    PluginReason,
     ProcessHandleDescriptor,
     ProcessHandleGrant,
     SessionScope,
     delete_report,
     dumps,
     from_json,
+    grants_to_transfer,
     parse_json,
     to_json,
     unknown_process,
@@ -64,15 +63,7 @@ async def transfer_handle_grants(call: ObjectCall, asked: Asked) -> JsonObject:
     target = asked.take(SessionScope, "to_scope")
     process_ids = asked.texts("process_ids")
     (held,) = await _of_scopes(call, [source.id])
-    missing = [process_id for process_id in process_ids if process_id not in held]
-    if missing:
-        raise PluginError(
-            PluginReason.UNKNOWN_GRANT,
-            f"{source.id} sees no process {', '.join(map(repr, missing))}, so none of the "
-            f"{len(process_ids)} grants was transferred to {target.id}",
-        )
-    # A process named twice is moved once.
-    grants = [held[process_id] for process_id in dict.fromkeys(process_ids)]
+    grants = grants_to_transfer(held, source, target, process_ids)
     if source.id != target.id and grants:
         await _put(call, [attrs.evolve(grant, session_scope=target) for grant in grants])
         await _remove(call, grants)

@@ -26,6 +26,7 @@ from ...model import (
     RerunDisposition,
     WaitState,
     check_fence,
+    check_ownable,
     check_same_registration,
     claim_lease,
     dumps,
@@ -228,12 +229,7 @@ class LogWrites:
         owner_id = asked.take(str, "owner_id")
         lease_ttl_ms = asked.take(int, "lease_ttl_ms")
         log = await get_log(call, with_lease=True)
-        if log.is_terminal:
-            raise PluginError(
-                PluginReason.PROCESS_TERMINAL,
-                f"process {log.id!r} has ended ({log.row.status.label}); "
-                "there is nothing left to own",
-            )
+        check_ownable(log.id, log.row.status)
         claim = LeaseClaim(
             process_id=log.id,
             owner_id=owner_id,

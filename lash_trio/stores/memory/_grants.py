@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import attrs
 
 from ...model import (
-    PluginError,
-    PluginReason,
     ProcessHandleDescriptor,
     ProcessHandleGrant,
     SessionScope,
+    grants_to_transfer,
 )
 
 
@@ -50,15 +49,7 @@ class GrantTable:
             PluginError: reason ``unknown_grant``; nothing has moved.
         """
         held = self._by_scope.get(source.id, {})
-        missing = [process_id for process_id in process_ids if process_id not in held]
-        if missing:
-            raise PluginError(
-                PluginReason.UNKNOWN_GRANT,
-                f"{source.id} sees no process {', '.join(map(repr, missing))}, so none of the "
-                f"{len(process_ids)} grants was transferred to {target.id}",
-            )
-        # A process named twice is moved once.
-        for grant in [held[process_id] for process_id in dict.fromkeys(process_ids)]:
+        for grant in grants_to_transfer(held, source, target, process_ids):
             self._remove(grant)
             self._put(attrs.evolve(grant, session_scope=target))
 

@@ -18,8 +18,6 @@ from ...abc import Clock, ProcessRegistry, Tell
 from ...kernel import END, EventWaiters, TrioClock, WaitSlot, any_event
 from ...model import (
     LeaseClaim,
-    PluginError,
-    PluginReason,
     PreparedAppend,
     ProcessAwaitOutput,
     ProcessEvent,
@@ -41,6 +39,7 @@ from ...model import (
     check_event_wait,
     check_fence,
     check_limit,
+    check_ownable,
     check_same_registration,
     claim_lease,
     delete_report,
@@ -300,12 +299,7 @@ class MemoryProcessRegistry(ProcessRegistry):
     ) -> ProcessLease:
         await trio.lowlevel.checkpoint()
         log = self._log(process_id)
-        if log.is_terminal:
-            raise PluginError(
-                PluginReason.PROCESS_TERMINAL,
-                f"process {process_id!r} has ended ({log.record.status.label}); "
-                "there is nothing left to own",
-            )
+        check_ownable(process_id, log.record.status)
         claim = LeaseClaim(
             process_id=process_id,
             owner_id=owner_id,

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import attrs
 
 from ...model import (
-    PluginError,
-    PluginReason,
     ProcessHandleDescriptor,
     ProcessHandleGrant,
     ProcessSessionDeleteReport,
     SessionScope,
     delete_report,
     dumps,
+    grants_to_transfer,
     loads,
 )
 from ._sql import SqlConnection, SqlValue
@@ -53,20 +52,12 @@ def transfer(
         PluginError: reason ``unknown_grant``.
     """
     held = {grant.process_id: grant for grant in of_scope(connection, source)}
-    missing = [process_id for process_id in process_ids if process_id not in held]
-    if missing:
-        raise PluginError(
-            PluginReason.UNKNOWN_GRANT,
-            f"{source.id} sees no process {', '.join(map(repr, missing))}, so none of the "
-            f"{len(process_ids)} grants was transferred to {target.id}",
-        )
-    # A process named twice is moved once.
-    for process_id in dict.fromkeys(process_ids):
+    for grant in grants_to_transfer(held, source, target, process_ids):
         ((number,),) = connection.execute(
-            "SELECT number FROM processes WHERE id = ?", (process_id,)
+            "SELECT number FROM processes WHERE id = ?", (grant.process_id,)
         )
         remove(connection, source, number)
-        put(connection, number, attrs.evolve(held[process_id], session_scope=target))
+        put(connection, number, attrs.evolve(grant, session_scope=target))
 
 
 def of_scope(connection: SqlConnection, scope: SessionScope) -> list[ProcessHandleGrant]:

@@ -14,8 +14,6 @@ from ...model import (
     DurabilityTier,
     LeaseClaim,
     LeaseState,
-    PluginError,
-    PluginReason,
     ProcessAwaitOutput,
     ProcessEvent,
     ProcessEventAppendRequest,
@@ -35,6 +33,7 @@ from ...model import (
     WaitState,
     check_event_wait,
     check_limit,
+    check_ownable,
     check_same_registration,
     claim_lease,
     dumps,
@@ -404,12 +403,7 @@ class SqliteProcessRegistry(WorkerSide):
         lease_token = uuid.uuid4().hex
 
         def claim(row: _processes.Row, now_ms: int) -> tuple[LeaseState, ProcessLease]:
-            if row.is_terminal:
-                raise PluginError(
-                    PluginReason.PROCESS_TERMINAL,
-                    f"process {process_id!r} has ended ({row.status.label}); "
-                    "there is nothing left to own",
-                )
+            check_ownable(process_id, row.status)
             return claim_lease(
                 row.lease,
                 LeaseClaim(
