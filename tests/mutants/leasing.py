@@ -14,7 +14,7 @@ from lash_trio import (
     SessionScope,
     WaitState,
 )
-from lash_trio.model import LeaseState
+from lash_trio.model import LeaseState, ProcessRunning
 
 from .base import Faulty
 
@@ -161,11 +161,12 @@ class LeasesTheEnded(Faulty):
         self, process_id: str, owner_id: str, lease_ttl_ms: int
     ) -> ProcessLease:
         log = self._log(process_id)
-        ended, log.is_terminal = log.is_terminal, False
+        ended = log._record
+        log._record = attrs.evolve(ended, status=ProcessRunning())
         try:
             return await super().claim_process_lease(process_id, owner_id, lease_ttl_ms)
         finally:
-            log.is_terminal = ended
+            log._record = ended
 
 
 class LeasesForNoTime(Faulty):
